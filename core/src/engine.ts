@@ -1,0 +1,243 @@
+/**
+ * The engine's side of the storage layer. An engine stores **segments**: contiguous runs of offsets, each written once, by
+ * one writer, in one epoch, then sealed and never written again. It knows nothing of topics, partitions, tiers or
+ * protocols, never assigns an offset, never trims, truncates or reopens. Core joins segments into shards.
+ *
+ * Read this file from top to bottom to write an engine; `docs/engine-contract.md` gives the reasons, and
+ * `@robustmq/conformance` proves the result. Core calls an engine only through its own wrapper (`guard.ts`), which checks
+ * arguments and states first: an engine may rely on everything that is written here about what it is given.
+ *
+ * Concurrency: an engine serves many segments at once. For one segment core calls `append` without waiting for the one
+ * before to settle; everything else on one writer is called one at a time. Readers of one segment are independent.
+ */
+
+import type { Meta } from './meta/port.ts';
+import type { JsonSchema } from './plugin/schema.ts';
+import type { Clock, FileSystem, Logger, Metrics, Random } from './world.ts';
+
+/** The version of this contract. An engine names the one it was written for; core refuses what it can't serve. */
+export const ENGINE_API_VERSION = 0.1;
+
+/** What an acknowledged append survives. */
+export type Durability =
+  /** Nothing: the data is gone with the process. */
+  | 'none'
+  /** kill -9 and power loss of this node, at any byte. */
+  | 'fsync'
+  /** The replication pipeline of the store behind the engine, in memory of several machines. */
+  | 'pipeline'
+  /** fsync on a quorum of nodes. */
+  | 'quorum'
+  /** What the object store promises. */
+  | 'object-store';
+
+/** Claims. The conformance suite checks each in both directions: declared and works, not declared and `NOT_SUPPORTED`. */
+export interface EngineCapabilities {
+  readonly durability: Durability;
+  /** Who can recover a segment after its writer is gone: only the node that holds it, or any node of the cluster. */
+  readonly placement: 'node' | 'cluster';
+  /** True when `create` works. False for a cold tier, which takes whole segments by `ingest` only. */
+  readonly append: boolean;
+  /** The largest single batch `append` and `ingest` take, in bytes; at least 1 MiB. */
+  readonly maxBatchBytes: number;
+}
+
+export interface EngineDefinition<Config = unknown> {
+  /** `local-file` for the package `@robustmq/engine-local-file` or `robust-engine-local-file`. */
+  readonly name: string;
+  readonly apiVersion: number;
+  readonly version: string;
+  /** JSON Schema (draft-07) of the instance's settings beside `use`; an object schema without additional properties. */
+  readonly configSchema: JsonSchema;
+  readonly capabilities: EngineCapabilities;
+  /** Called once per instance and process. Must leave nothing behind when it rejects. */
+  open(ctx: EngineContext<Config>): Promise<StorageEngine>;
+}
+
+/** Types the definition and gives it back unchanged. An engine package exports the result as `default`. */
+export function defineEngine<Config>(definition: EngineDefinition<Config>): EngineDefinition<Config> {
+  return definition;
+}
+
+/** The world as it is handed to one engine instance: the only source of time, chance, files and names it may use. */
+export interface EngineContext<Config = unknown> {
+  /** The instance's name in the config, for messages. */
+  readonly instance: string;
+  /** A directory of this instance's own (exists). Its own setting, if it has one, wins over this. */
+  readonly dir: string;
+  /** Valid against `configSchema`, with defaults filled in. */
+  readonly config: Config;
+  readonly fs: FileSystem;
+  /**
+   * Takes the directory for this process until `release` or the end of the process, kill -9 included.
+   * @throws DIRECTORY_LOCKED when another process, or another instance in this one, has it.
+   */
+  lock(dir: string): Promise<{ release(): Promise<void> }>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Scoped to a prefix that belongs to this instance. */
+  readonly meta: Meta;
+  /** Tells core how the instance is doing, whenever that changes; `/readyz` shows it. */
+  health(report: EngineHealth): void;
+  /** Aborted when the node stops in a hurry: give up on what waits, then expect `close`. */
+  readonly signal: AbortSignal;
+}
+
+export interface EngineHealth {
+  /**
+   * `ok`; `pressure`: close to its own byte limit, core drops the oldest data of this instance;
+   * `full`: refuses appends with DISK_FULL until there is room again; `failed`: needs a person.
+   */
+  readonly status: 'ok' | 'pressure' | 'full' | 'failed';
+  /** For a person: what is wrong and what to do. */
+  readonly detail: string;
+}
+
+/** Lower case letters, digits, `.`, `_`, `-`; 1 to 128 characters; safe as a file name and as part of an object's key. */
+export type SegmentId = string;
+
+/** Core's fold at `base`: opaque bytes, at most {@link MAX_STATE_BYTES}. The engine stores it with the segment. */
+export type SegmentState = Uint8Array;
+export const MAX_STATE_BYTES: number = 1024 * 1024;
+
+export interface StorageEngine {
+  /**
+   * Names the medium, not the process: a new value after the disk was wiped or replaced. Core compares it with what Meta
+   * remembers, so that lost data is never taken for data that never was.
+   */
+  readonly incarnation: string;
+
+  /**
+   * Opens the only writer this segment ever has. Once it has resolved the segment exists as durably as an append would.
+   * @throws SEGMENT_EXISTS, DISK_FULL, IO_ERROR; NOT_SUPPORTED when `append` is not declared.
+   */
+  create(id: SegmentId, options: CreateOptions): Promise<SegmentWriter>;
+
+  /**
+   * Fences every writer of a lower or equal epoch durably, finds the end (everything that was acknowledged, and possibly
+   * whole appends that were not), seals the segment there. Idempotent: again after success, or after a crash in the middle
+   * of itself, it gives the same end.
+   * @throws SEGMENT_UNKNOWN when it certainly never existed here; SEGMENT_LOST when it did, or may have, and is gone;
+   * CORRUPT when proven data is damaged; FENCED (outcome none) when the segment saw a higher epoch; IO_ERROR, retryable if it may heal.
+   */
+  recover(id: SegmentId, options: { readonly epoch: number }): Promise<{ readonly end: number }>;
+
+  /**
+   * Publishes one complete, sealed segment, all or nothing: readers see it whole once this has resolved, and never a part.
+   * `batches` yields chunks of whole batches in offset order, from the first at or above `base` up to `end`; offsets may have holes
+   * (compacted). Idempotent by `uid`: the same id and uid again gives the same result, another uid SEGMENT_EXISTS.
+   * A failure leaves nothing visible and nothing that is never swept.
+   */
+  ingest(id: SegmentId, options: IngestOptions, batches: AsyncIterable<Uint8Array>): Promise<IngestResult>;
+
+  /**
+   * Opens a reader of a sealed segment.
+   * @throws SEGMENT_UNKNOWN, SEGMENT_LOST, SEGMENT_NOT_SEALED, CORRUPT.
+   */
+  openReader(id: SegmentId): Promise<SegmentReader>;
+
+  /** Deletes a segment in any state, fencing its writer. Idempotent. Readers that are open may fail with SEGMENT_UNKNOWN. */
+  delete(id: SegmentId): Promise<void>;
+
+  /** Ids in ascending order (by UTF-16 code unit), those with `prefix` and above `after`, at most `limit`. */
+  list(options: { readonly prefix: string; readonly after?: SegmentId; readonly limit: number }): Promise<SegmentId[]>;
+
+  /** Housekeeping that core schedules, within a budget of requests for engines that pay for them. */
+  maintain?(options: { readonly requestBudget: number; readonly signal: AbortSignal }): Promise<void>;
+
+  /** Settles everything in flight, releases every file, socket, timer and thread. What was not acknowledged may be lost. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface CreateOptions {
+  /** The offset of the first record. */
+  readonly base: number;
+  /** Of the ownership in which the segment is written. */
+  readonly epoch: number;
+  /** The topic's settings for this engine, if it takes any. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly state: SegmentState;
+}
+
+export interface IngestOptions {
+  readonly base: number;
+  /** One past the last offset the segment stands for; at or above the last batch's. */
+  readonly end: number;
+  readonly epoch: number;
+  readonly state: SegmentState;
+  /** Names this attempt. */
+  readonly uid: string;
+}
+
+export interface IngestResult {
+  /** Bytes of all batches. */
+  readonly bytes: number;
+  /** CRC32C over the first 61 bytes (the header) of each batch in order; each header holds its batch's own CRC. */
+  readonly crc: number;
+}
+
+export interface SegmentOffsets {
+  readonly base: number;
+  /** Offsets below this are durable as declared and readable. Never goes back. */
+  readonly committed: number;
+  /** One past the last offset taken, committed or not. Equal to `committed` once sealed. */
+  readonly end: number;
+  readonly sealed: boolean;
+}
+
+export interface SegmentReader {
+  offsets(): SegmentOffsets;
+  /** What `create` or `ingest` was given. */
+  state(): Promise<SegmentState>;
+  /**
+   * Whole batches from the one that holds `from` (in a hole: the next one), at least one, even if it is larger than `maxBytes`, if
+   * any is committed there; then as many more as fit in `maxBytes` and lie in a row in the store. Nothing at or past `committed`.
+   * The bytes are never changed afterwards; the caller may keep them. `from` is in [base, committed]; at `committed` it gives no bytes.
+   * Says CORRUPT when what it keeps beside the batches is damaged; the wrapper checks each batch's own CRC.
+   */
+  read(from: number, options: { readonly maxBytes: number; readonly signal?: AbortSignal }): Promise<SegmentRead>;
+  /**
+   * The base offset of the first committed batch whose largest timestamp is at or above `timestamp` (milliseconds), if there is one.
+   * Batches need not be in the order of their timestamps.
+   */
+  offsetForTimestamp(timestamp: number): Promise<number | undefined>;
+  close(): Promise<void>;
+}
+
+export interface SegmentRead {
+  /** Zero or more whole batches, one behind the other. */
+  readonly bytes: Uint8Array;
+  /** Where to go on: one past the last offset in `bytes`; in a hole that reaches the end, the end. */
+  readonly next: number;
+}
+
+/**
+ * The one that writes. It can read what it has committed, too.
+ *
+ * A failure after admission fails the writer for good, and everything in flight behind it: core then calls `recover`, which
+ * tells what was applied.
+ */
+export interface SegmentWriter extends SegmentReader {
+  /**
+   * Appends `batches` (each one whole record batch, offsets written in, dense from `base`) as one atomic unit, and resolves once they
+   * are durable as declared. Appends take effect and settle in call order. The bytes belong to the caller again once it has settled.
+   * Refused with outcome none, and the writer goes on: OFFSET_MISMATCH unless `base` is the end of what was dispatched;
+   * BACKPRESSURE without credit; DISK_FULL; SEGMENT_MUST_ROLL; ABORTED when `signal` was aborted already (later it only stops the wait, outcome unknown).
+   * Outcome unknown, and the writer has failed: IO_ERROR, FENCED, WRITER_FAILED, TIMEOUT.
+   */
+  append(
+    batches: readonly Uint8Array[],
+    options: { readonly base: number; readonly signal?: AbortSignal },
+  ): Promise<{ readonly next: number }>;
+  /**
+   * Credit: `undefined` when `bytes` may be appended now, else a promise for the moment when they may. The window is at least twice `maxBatchBytes`.
+   * Rejects when the writer has failed.
+   */
+  ready(bytes: number): Promise<void> | undefined;
+  /** Resolves when all appends so far have settled. */
+  flush(): Promise<void>;
+  /** Waits for what is in flight, then seals durably. Later appends are refused with SEGMENT_SEALED. Idempotent. */
+  seal(): Promise<{ readonly end: number }>;
+}

@@ -1,0 +1,33 @@
+/** The real world: the only file outside of tests, with `fs/`, that reads clocks and chance. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Clock, Counter, Histogram, Logger, Metrics, Random } from './world.ts';
+
+export const systemClock: Clock = {
+  monotonic: () => performance.now(),
+  wall: () => Date.now(),
+  timer: (delayMs, run) => {
+    const timer = setTimeout(run, delayMs);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+export const systemRandom: Random = {
+  next: () => randomBytes(4).readUInt32LE() / 2 ** 32,
+  uuid: () => randomUUID(),
+};
+
+export const silentLogger: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => silentLogger,
+};
+
+/** Counts, and shows it to nobody. */
+export const unreadMetrics: Metrics = {
+  counter: (): Counter => ({ value: 0 }),
+  gauge: () => {},
+  histogram: (): Histogram => ({ observe: () => {} }),
+};

@@ -1,0 +1,2 @@
+/** For tests of core, of engines and of brokers: a world that can be replayed. */
+export * from './testing/virtual-clock.ts';
