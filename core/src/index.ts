@@ -6,6 +6,8 @@ export * from './engine.ts';
 export * from './errors.ts';
 export * from './memory.ts';
 export * from './meta/port.ts';
+export * from './meta/row.ts';
+export * from './meta/watch-hub.ts';
 export * from './plugin/schema.ts';
 export * from './storage-options.ts';
 export * from './system.ts';
