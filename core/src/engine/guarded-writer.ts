@@ -1,0 +1,381 @@
+import type { SegmentOffsets, SegmentRead, SegmentState, SegmentWriter } from '../engine.ts';
+import { type StorageCode, StorageError } from '../errors.ts';
+import { checkAppendedBatch, checkOffset, invalid } from './arguments.ts';
+import type { GuardContext } from './guard-context.ts';
+import { GuardedReader } from './guarded-reader.ts';
+import { type Appended, Inflight } from './inflight.ts';
+
+/** How long appends behind a failed one may take to let go of their bytes before they are given up. */
+const FAIL_GRACE_MS = 1000;
+
+/** Refusals after which a writer goes on as if the append had not been asked for. */
+const REFUSALS: ReadonlySet<StorageCode> = new Set<StorageCode>([
+  'OFFSET_MISMATCH',
+  'BACKPRESSURE',
+  'DISK_FULL',
+  'SEGMENT_MUST_ROLL',
+  'ABORTED',
+  'BATCH_INVALID',
+  'BATCH_TOO_LARGE',
+  'INVALID_ARGUMENT',
+]);
+
+/**
+ * The writing side of a segment. Appends are dispatched as they are called and settled by one loop in the order of their calls,
+ * whatever order the engine settles in: one promise each, nothing else that an append alone would pay for.
+ */
+export class GuardedWriter implements SegmentWriter {
+  readonly #inner: SegmentWriter;
+  readonly #context: GuardContext;
+  readonly #id: string;
+  readonly #reader: GuardedReader;
+  readonly #onClose: (writer: GuardedWriter) => void;
+  #state: 'open' | 'sealing' | 'sealed' | 'closed' = 'open';
+  #failure: StorageError | undefined;
+  /** The end of what was dispatched. */
+  #end: number;
+  #queue: Inflight[] = [];
+  #head = 0;
+  #settling = false;
+  /** Appends up to this one were dispatched behind one that was refused: the engine must refuse them too. */
+  #doomedUntil: Inflight | undefined;
+  #idle: (() => void)[] = [];
+  #control: Promise<unknown> = Promise.resolve();
+  #seal: Promise<{ readonly end: number }> | undefined;
+  #closing: Promise<void> | undefined;
+  #left = false;
+  #noCredit: { readonly bytes: number } | undefined;
+
+  constructor(
+    inner: SegmentWriter,
+    context: GuardContext,
+    id: string,
+    base: number,
+    onClose: (writer: GuardedWriter) => void,
+  ) {
+    this.#inner = inner;
+    this.#context = context;
+    this.#id = id;
+    this.#end = base;
+    this.#onClose = onClose;
+    this.#reader = new GuardedReader(inner, context, id, true);
+    context.openWriters++;
+  }
+
+  append(
+    batches: readonly Uint8Array[],
+    options: { readonly base: number; readonly signal?: AbortSignal },
+  ): Promise<Appended> {
+    const { base, signal } = options;
+    let next = base;
+    let bytes = 0;
+    try {
+      if (!this.#mayGoOn()) throw this.#refusal();
+      if (signal?.aborted === true) throw this.#error('ABORTED', 'The append was given up before it began');
+      checkOffset(base, 'base');
+      if (batches.length === 0) throw invalid('An append without batches');
+      if (base !== this.#end) throw this.#mismatch(base);
+      for (const batch of batches) {
+        next = checkAppendedBatch(batch, next, this.#context.maxBatchBytes);
+        bytes += batch.length;
+      }
+      checkOffset(next, 'next');
+      if (bytes > this.#context.maxAppendBytes)
+        throw this.#error(
+          'BATCH_TOO_LARGE',
+          `One append of ${bytes} bytes, the limit is ${this.#context.maxAppendBytes}`,
+        );
+      if (!this.#hasCredit(bytes)) throw this.#error('BACKPRESSURE', `No credit for ${bytes} bytes: wait for ready()`);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#dispatch(batches, options, next, bytes);
+  }
+
+  ready(bytes: number): Promise<void> | undefined {
+    if (!this.#mayGoOn()) return Promise.reject(this.#refusal());
+    if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes > this.#context.maxAppendBytes)
+      return Promise.reject(
+        invalid(`ready(${String(bytes)}): an append has 0 to ${this.#context.maxAppendBytes} bytes`),
+      );
+    let wait: Promise<void> | undefined;
+    try {
+      wait = this.#inner.ready(bytes);
+    } catch (error) {
+      wait = Promise.reject(error);
+    }
+    return wait?.then(
+      () => {
+        this.#noCredit = undefined;
+      },
+      (error: unknown) => {
+        throw this.#context.failure(error, 'give credit', this.#where(), 'WRITER_FAILED');
+      },
+    );
+  }
+
+  flush(): Promise<void> {
+    return this.#oneAtATime(async () => {
+      if (this.#state === 'closed' || this.#context.closed) throw this.#refusal();
+      if (this.#failure !== undefined) return await this.#settled();
+      await this.#wait('flush', () => this.#inner.flush());
+      await this.#settled();
+    });
+  }
+
+  seal(): Promise<{ readonly end: number }> {
+    if (this.#seal === undefined) {
+      if (!this.#mayGoOn('sealing')) return Promise.reject(this.#refusal());
+      this.#state = 'sealing';
+      this.#seal = this.#oneAtATime(() => this.#sealOnce());
+    }
+    return this.#seal;
+  }
+
+  offsets(): SegmentOffsets {
+    return this.#reader.offsets();
+  }
+
+  state(): Promise<SegmentState> {
+    return this.#reader.state();
+  }
+
+  read(from: number, options: { readonly maxBytes: number; readonly signal?: AbortSignal }): Promise<SegmentRead> {
+    return this.#reader.read(from, options);
+  }
+
+  offsetForTimestamp(timestamp: number): Promise<number | undefined> {
+    return this.#reader.offsetForTimestamp(timestamp);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeOnce();
+    return this.#closing;
+  }
+
+  /** Ends the wait of whatever the engine left unsettled when it was closed. */
+  async abandon(): Promise<void> {
+    this.#state = 'closed';
+    if (this.#settling) await this.#withinGrace(this.#settled());
+    const cause = this.#error('CLOSED', 'Closed before the append settled', 'unknown');
+    for (let entry = this.#shift(); entry !== undefined; entry = this.#shift()) entry.fail(cause);
+    this.#wakeIdle();
+    this.#leave();
+  }
+
+  #dispatch(
+    batches: readonly Uint8Array[],
+    options: { readonly base: number; readonly signal?: AbortSignal },
+    next: number,
+    bytes: number,
+  ): Promise<Appended> {
+    let inner: Promise<Appended>;
+    try {
+      // the wait is this wrapper's to stop, so the engine needs no signal
+      inner = Promise.resolve(
+        this.#inner.append(batches, options.signal === undefined ? options : { base: options.base }),
+      );
+    } catch (error) {
+      inner = Promise.reject(error);
+    }
+    const entry = new Inflight(inner, options.base, next, bytes, this.#context.clock.monotonic());
+    this.#end = next;
+    this.#context.inFlightBytes += bytes;
+    this.#queue.push(entry);
+    if (options.signal !== undefined) entry.stopWaitingOn(options.signal, this.#where());
+    if (this.#settling)
+      // the loop gets to it later; until then its failure is nobody's unhandled rejection
+      inner.catch(ignore);
+    else void this.#settleInOrder();
+    return entry.promise;
+  }
+
+  async #settleInOrder(): Promise<void> {
+    this.#settling = true;
+    for (let entry = this.#queue[this.#head]; entry !== undefined; entry = this.#queue[this.#head]) {
+      try {
+        const appended = await entry.inner;
+        if (this.#queue[this.#head] !== entry) break;
+        this.#check(entry, appended);
+        this.#shift();
+        this.#context.appendSeconds.observe((this.#context.clock.monotonic() - entry.startedMs) / 1000);
+        this.#context.appendBytes.value += entry.bytes;
+        entry.succeed(appended);
+      } catch (error) {
+        if (this.#queue[this.#head] !== entry) break;
+        await this.#fail(entry, this.#context.failure(error, 'append', this.#where(), 'WRITER_FAILED'));
+      }
+    }
+    this.#settling = false;
+    this.#wakeIdle();
+  }
+
+  #wakeIdle(): void {
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const wake of idle) wake();
+  }
+
+  #check(entry: Inflight, appended: Appended): void {
+    if (appended?.next !== entry.next)
+      throw this.#context.breach(`append up to ${entry.next} says ${appended?.next}`, this.#where(), 'WRITER_FAILED');
+    if (this.#doomedUntil !== undefined)
+      throw this.#context.breach(`append at ${entry.base} taken behind a refused one`, this.#where(), 'WRITER_FAILED');
+  }
+
+  async #fail(entry: Inflight, error: StorageError): Promise<void> {
+    const doomed = this.#doomedUntil !== undefined;
+    this.#shift();
+    if (error.outcome === 'none' && REFUSALS.has(error.code)) {
+      if (!doomed) {
+        // nothing of it was taken, so what was dispatched behind it has no place any more
+        this.#end = entry.base;
+        this.#doomedUntil = this.#queue.at(-1);
+      }
+      entry.fail(error);
+      return;
+    }
+    this.#failure = error;
+    entry.fail(error);
+    const behind = this.#queue.slice(this.#head);
+    // the engine holds their bytes until it has let go of each
+    await this.#withinGrace(Promise.allSettled(behind.map((late) => late.inner)));
+    if (behind.length === 0) return;
+    const lost = new StorageError('WRITER_FAILED', 'An append in front of this one failed', {
+      where: this.#where(),
+      cause: error,
+    });
+    for (const late of behind) {
+      this.#shift();
+      late.fail(lost);
+    }
+  }
+
+  /** Takes the first append in flight out of the queue. */
+  #shift(): Inflight | undefined {
+    const entry = this.#queue[this.#head];
+    if (entry === undefined) return undefined;
+    this.#head++;
+    this.#context.inFlightBytes -= entry.bytes;
+    if (entry === this.#doomedUntil) this.#doomedUntil = undefined;
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    } else if (this.#head >= 1024) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    return entry;
+  }
+
+  async #sealOnce(): Promise<{ readonly end: number }> {
+    try {
+      if (!this.#mayGoOn('sealing')) throw this.#refusal();
+      const { end } = await this.#inner.seal();
+      await this.#settled();
+      if (this.#failure !== undefined) throw this.#refusal();
+      if (end !== this.#end) throw this.#context.breach(`sealed at ${end}, appended up to ${this.#end}`, this.#where());
+      if (this.#state === 'sealing') this.#state = 'sealed';
+      return { end };
+    } catch (error) {
+      const typed = this.#context.failure(error, 'seal', this.#where(), 'WRITER_FAILED');
+      // refused for now (a full disk): it may be asked again; anything else is for `recover`
+      if (typed.outcome === 'none' && typed.retryable) this.#seal = undefined;
+      else this.#failure ??= typed;
+      throw typed;
+    }
+  }
+
+  async #closeOnce(): Promise<void> {
+    this.#state = 'closed';
+    await this.#withinGrace(this.#control);
+    try {
+      await this.#reader.close();
+    } finally {
+      await this.abandon();
+    }
+  }
+
+  #leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#context.openWriters--;
+    this.#onClose(this);
+  }
+
+  #mayGoOn(also?: 'sealing'): boolean {
+    return (this.#state === 'open' || this.#state === also) && this.#failure === undefined && !this.#context.closed;
+  }
+
+  #hasCredit(bytes: number): boolean {
+    // one waiter stands for all refusals, or a caller who ignores them would pile them up in the engine
+    if (this.#noCredit !== undefined && bytes >= this.#noCredit.bytes) return false;
+    const wait = this.#inner.ready(bytes);
+    if (wait === undefined) return true;
+    const noCredit = { bytes };
+    this.#noCredit = noCredit;
+    const over = (): void => {
+      if (this.#noCredit === noCredit) this.#noCredit = undefined;
+    };
+    wait.then(over, over);
+    return false;
+  }
+
+  #settled(): Promise<void> {
+    return this.#settling ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+  }
+
+  async #withinGrace(promise: Promise<unknown>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#context.clock.timer(FAIL_GRACE_MS, resolve);
+      const over = (): void => {
+        timer.cancel();
+        resolve();
+      };
+      promise.then(over, over);
+    });
+  }
+
+  #oneAtATime<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.#control.then(run);
+    this.#control = turn.catch(ignore);
+    return turn;
+  }
+
+  async #wait<T>(what: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw this.#context.failure(error, what, this.#where(), 'WRITER_FAILED');
+    }
+  }
+
+  #refusal(): StorageError {
+    if (this.#state === 'closed' || this.#context.closed) return this.#error('CLOSED', 'The writer is closed');
+    const cause = this.#failure;
+    if (cause === undefined) return this.#error('SEGMENT_SEALED', 'The segment is sealed');
+    return new StorageError(cause.code === 'FENCED' ? 'FENCED' : 'WRITER_FAILED', 'The writer has failed', {
+      outcome: 'none',
+      where: this.#where(),
+      hint: 'Recover the segment and go on in a new one',
+      cause,
+    });
+  }
+
+  #mismatch(base: number): StorageError {
+    return new StorageError('OFFSET_MISMATCH', `An append at ${base} where ${this.#end} is next`, {
+      where: this.#where(),
+      offsets: { start: this.#end, end: this.#end },
+    });
+  }
+
+  #error(code: StorageCode, message: string, outcome?: 'unknown'): StorageError {
+    return new StorageError(code, message, { where: this.#where(), ...(outcome === undefined ? {} : { outcome }) });
+  }
+
+  #where(): string {
+    return `segment ${this.#id} of ${this.#context.instance}`;
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,111 @@
+import type { EngineContext, EngineDefinition, EngineHealth, StorageEngine } from '../engine.ts';
+import { ENGINE_API_VERSION } from '../engine.ts';
+import { isStorageError, StorageError } from '../errors.ts';
+import type { EngineInstance } from '../storage-options.ts';
+import { guardEngine } from './guard.ts';
+import { confirmIncarnation } from './incarnation.ts';
+import { scopedMeta } from './scoped-meta.ts';
+
+export interface OpenInstanceOptions extends Omit<EngineContext, 'health'> {
+  /** The whole of it: the engine gets its own part only. */
+  readonly meta: EngineContext['meta'];
+}
+
+export interface OpenEngineInstance extends EngineInstance {
+  close(): Promise<void>;
+}
+
+const MIN_BATCH_BYTES = 1024 * 1024;
+
+/**
+ * Opens one configured engine: checks its contract version and claims, gives it its world, wraps it, and makes sure that it found the
+ * medium that Meta knows under this name.
+ * @throws NOT_SUPPORTED, INSTANCE_CHANGED, DIRECTORY_LOCKED, and what the engine throws
+ */
+export async function openInstance(
+  definition: EngineDefinition,
+  options: OpenInstanceOptions,
+): Promise<OpenEngineInstance> {
+  checkDefinition(definition);
+  const { instance, clock, metrics, meta, random, logger } = options;
+  const health = new HealthBoard();
+  const ctx: EngineContext = {
+    ...options,
+    logger: logger.child({ engine: instance }),
+    meta: scopedMeta(meta, `engines/${instance}/`),
+    health: (report) => {
+      if (health.report(report)) logger.info({ engine: instance, ...report }, 'engine health');
+    },
+  };
+  const engine = guardEngine(await open(definition, ctx), definition, { instance, clock, metrics });
+  try {
+    await confirmIncarnation(meta, instance, definition, engine.incarnation, random);
+  } catch (error) {
+    await engine.close().catch(() => {});
+    throw error;
+  }
+  return {
+    name: instance,
+    definition,
+    capabilities: definition.capabilities,
+    engine,
+    get health() {
+      return health.last;
+    },
+    onHealth: (listener) => health.listen(listener),
+    close: () => engine.close(),
+  };
+}
+
+/** In 0.x each minor version is a contract of its own; from 1.0 on, the same major and no newer minor. */
+export function servesApiVersion(asked: number): boolean {
+  if (ENGINE_API_VERSION < 1) return asked === ENGINE_API_VERSION;
+  return Math.floor(asked) === Math.floor(ENGINE_API_VERSION) && asked <= ENGINE_API_VERSION;
+}
+
+function checkDefinition(definition: EngineDefinition): void {
+  const { name, apiVersion, capabilities } = definition;
+  if (!servesApiVersion(apiVersion))
+    throw new StorageError('NOT_SUPPORTED', `Engine ${name} was written for contract ${apiVersion}`, {
+      hint: `This core serves contract ${ENGINE_API_VERSION}: install a version of the engine made for it`,
+    });
+  if (!Number.isSafeInteger(capabilities.maxBatchBytes) || capabilities.maxBatchBytes < MIN_BATCH_BYTES)
+    throw new StorageError('NOT_SUPPORTED', `Engine ${name} takes batches of ${capabilities.maxBatchBytes} bytes`, {
+      hint: `Every engine takes at least ${MIN_BATCH_BYTES} bytes`,
+    });
+}
+
+async function open(definition: EngineDefinition, ctx: EngineContext): Promise<StorageEngine> {
+  const where = `engine instance ${ctx.instance}`;
+  let engine: StorageEngine;
+  try {
+    engine = await definition.open(ctx);
+  } catch (error) {
+    if (isStorageError(error)) throw error;
+    throw new StorageError('IO_ERROR', `Engine ${definition.name} did not open`, {
+      where,
+      outcome: 'none',
+      cause: error,
+      hint: error instanceof Error ? `It said: ${error.message}` : `It threw ${String(error)}`,
+    });
+  }
+  if (typeof engine?.incarnation === 'string' && engine.incarnation !== '') return engine;
+  throw new StorageError('IO_ERROR', `Engine ${definition.name} opened without an incarnation`, { where });
+}
+
+class HealthBoard {
+  last: EngineHealth = { status: 'ok', detail: '' };
+  readonly #listeners: ((health: EngineHealth) => void)[] = [];
+
+  /** @returns true when the status is another one than before */
+  report(health: EngineHealth): boolean {
+    const changed = health.status !== this.last.status;
+    this.last = { status: health.status, detail: health.detail };
+    for (const listener of this.#listeners) listener(this.last);
+    return changed;
+  }
+
+  listen(listener: (health: EngineHealth) => void): void {
+    this.#listeners.push(listener);
+  }
+}
