@@ -34,9 +34,9 @@ export class MemoryShare {
     return true;
   }
 
-  /** Resolves when bytes have been given back since; ask {@link tryTake} again then. */
-  room(): Promise<void> {
-    if (this.#used < this.limit) return Promise.resolve();
+  /** Resolves when there is room for `bytes`, or when some have been given back since; ask {@link tryTake} again then. */
+  room(bytes = 1): Promise<void> {
+    if (this.#used === 0 || this.#used + bytes <= this.limit) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
