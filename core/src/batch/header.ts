@@ -67,8 +67,13 @@ export function nextOffset(header: BatchHeader): number {
   return header.baseOffset + header.lastOffsetDelta + 1;
 }
 
-export function codecOf(header: BatchHeader): Codec | undefined {
+export function codecOf(header: Pick<BatchHeader, 'attributes'>): Codec | undefined {
   return CODECS[header.attributes & 0x7];
+}
+
+/** True when readers see the batch's `maxTimestamp` in place of the records' own times. */
+export function isLogAppendTime(header: BatchHeader): boolean {
+  return (header.attributes & 0x08) !== 0;
 }
 
 export function isTransactional(header: BatchHeader): boolean {
@@ -82,14 +87,35 @@ export function isControl(header: BatchHeader): boolean {
 /** Writes base offset and leader epoch into the batch at `at`; neither is under its CRC. */
 export function patchOffsetAndEpoch(bytes: Uint8Array, baseOffset: number, leaderEpoch: number, at = 0): void {
   const view = viewOf(bytes);
-  view.setInt32(at, Math.floor(baseOffset / 2 ** 32));
-  view.setUint32(at + 4, baseOffset >>> 0);
+  setInt64(view, at, baseOffset);
   view.setInt32(at + 12, leaderEpoch);
+}
+
+/** Writes a whole header at `at`, the CRC as it is given. */
+export function writeHeader(bytes: Uint8Array, header: BatchHeader, at = 0): void {
+  const view = viewOf(bytes);
+  patchOffsetAndEpoch(bytes, header.baseOffset, header.leaderEpoch, at);
+  view.setInt32(at + 8, header.bytes - BATCH_LOG_OVERHEAD);
+  view.setUint8(at + 16, BATCH_MAGIC);
+  view.setUint32(at + 17, header.crc);
+  view.setInt16(at + 21, header.attributes);
+  view.setInt32(at + 23, header.lastOffsetDelta);
+  setInt64(view, at + 27, header.baseTimestamp);
+  setInt64(view, at + 35, header.maxTimestamp);
+  setInt64(view, at + 43, header.producerId);
+  view.setInt16(at + 51, header.producerEpoch);
+  view.setInt32(at + 53, header.baseSequence);
+  view.setInt32(at + 57, header.recordCount);
 }
 
 /** A signed 64-bit field as a number; outside the safe integers it comes back rounded, which no check lets through as an offset. */
 export function int64(view: DataView, at: number): number {
   return view.getInt32(at) * 2 ** 32 + view.getUint32(at + 4);
+}
+
+function setInt64(view: DataView, at: number, value: number): void {
+  view.setInt32(at, Math.floor(value / 2 ** 32));
+  view.setUint32(at + 4, value >>> 0);
 }
 
 export function viewOf(bytes: Uint8Array): DataView {
