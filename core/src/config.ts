@@ -1,6 +1,7 @@
 /** Configuration: YAML files, environment and flags, checked against the schemas of core and of the plug-ins. */
 export * from './config/config.ts';
 export { Draft, dotted, type Json, type JsonObject, type Path } from './config/draft.ts';
+export { inferUnits } from './config/infer-units.ts';
 export * from './config/issue.ts';
 export { type LoadConfigOptions, loadConfig } from './config/load.ts';
 export { ENV_PREFIX } from './config/overrides.ts';

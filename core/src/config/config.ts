@@ -9,7 +9,7 @@ import type { Draft } from './draft.ts';
 export interface Config {
   /** Absolute. */
   readonly data: string;
-  readonly node: { readonly id: number };
+  readonly node: { readonly id: number; readonly drainTimeoutMs: number };
   readonly engines: readonly ConfiguredEngine[];
   /** Those that are enabled. */
   readonly brokers: readonly ConfiguredBroker[];

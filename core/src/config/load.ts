@@ -4,6 +4,7 @@ import { type LoadedPlugin, loadBroker, loadEngine, type PluginTable } from '../
 import type { JsonSchema } from '../plugin/schema.ts';
 import type { Config, ConfiguredBroker, ConfiguredEngine, CoreValues } from './config.ts';
 import { Draft, dotted, isObject, type Json, type Path } from './draft.ts';
+import { inferUnits } from './infer-units.ts';
 import { ConfigError, type ConfigIssue, describeIssue, describeOrigin } from './issue.ts';
 import { applyEnv, applyFlag, applySet } from './overrides.ts';
 import { readConfigFile } from './read-file.ts';
@@ -129,7 +130,7 @@ function checkPlugin(
   own: Readonly<Record<string, JsonSchema>>,
   warnings: string[],
 ): ConfigIssue[] {
-  const { configSchema } = definition;
+  const configSchema = inferUnits(definition.configSchema);
   // judged by checkDefinition to be an object schema
   const properties = (configSchema.properties ?? {}) as Readonly<Record<string, JsonSchema>>;
   const schema: JsonSchema = { ...configSchema, properties: { ...own, ...properties } };

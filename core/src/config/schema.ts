@@ -1,4 +1,5 @@
 import type { JsonSchema } from '../plugin/schema.ts';
+import { inferUnits } from './infer-units.ts';
 import { UNIT_PATTERNS } from './units.ts';
 
 /** Names of engine instances and brokers in the config; they become directory names and labels. */
@@ -119,6 +120,7 @@ export const CORE_SCHEMA: JsonSchema = {
     },
     node: section('This node', {
       id: { type: 'integer', minimum: 0, maximum: 2_147_483_647, default: 1, description: 'Number of the node' },
+      drainTimeoutMs: duration('How long a stop waits for what is in flight', 10_000, 0),
     }),
     engines: {
       type: 'object',
@@ -247,7 +249,7 @@ function instanceOf(item: JsonSchema, schema: JsonSchema | undefined): JsonSchem
 }
 
 function withOwn(schema: JsonSchema, own: JsonSchema): JsonSchema {
-  return { ...schema, properties: { ...own, ...recordOf(schema.properties) } };
+  return { ...schema, properties: { ...own, ...recordOf(inferUnits(schema).properties) } };
 }
 
 /** Editors don't know `unit`: they get the texts it allows as a pattern, and the keyword goes. */

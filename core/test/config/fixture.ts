@@ -49,6 +49,7 @@ function broker(name: string, port: number) {
         host: { type: 'string', default: '127.0.0.1' },
         port: { type: 'integer', minimum: 0, maximum: 65_535, default: port },
         maxConnections: { type: 'integer', default: 100 },
+        idleTimeoutMs: { type: 'integer', minimum: 1 },
       },
     },
     open: never,

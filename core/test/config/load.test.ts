@@ -114,3 +114,8 @@ test('a relative data directory in the file counts from the folder of the file',
 test('an empty file is a file without settings', async () => {
   expect((await load({ yaml: '# nothing\n' })).admin.port).toBe(9644);
 });
+
+test('a number named ...Ms or ...Bytes takes units even where the schema does not say so', async () => {
+  const config = await load({ yaml: 'brokers: {kafka: {idleTimeoutMs: 10m}}' });
+  expect(config.brokers.find(({ name }) => name === 'kafka')?.config.idleTimeoutMs).toBe(600_000);
+});
