@@ -7,6 +7,8 @@ export * from './engine/instance.ts';
 export * from './engine/scoped-meta.ts';
 export * from './engine.ts';
 export * from './errors.ts';
+export * from './fs/directory-lock.ts';
+export * from './fs/node-file-system.ts';
 export * from './memory.ts';
 export * from './meta/port.ts';
 export * from './meta/row.ts';

@@ -70,7 +70,7 @@ export interface FileSystem {
   freeBytes(path: string): Promise<number>;
   /**
    * The same file system for a worker thread, as a module to import there, since functions do not cross threads: its export
-   * `createSyncFileSystem(options)` returns a {@link SyncFileSystem}.
+   * `createSyncFileSystem(options)` returns a {@link SyncFileSystem}, or a promise of one.
    */
   readonly worker: { readonly module: string; readonly options: unknown };
 }
