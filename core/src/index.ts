@@ -2,6 +2,7 @@
 export * from './adapter.ts';
 export * from './batch.ts';
 export * from './broker.ts';
+export * from './compaction.ts';
 export * from './engine/guard.ts';
 export * from './engine/instance.ts';
 export * from './engine/scoped-meta.ts';

@@ -8,6 +8,7 @@ import {
   CODECS,
   CRC_FROM,
   readHeader,
+  viewOf,
 } from './header.ts';
 
 /** The bound of offsets, so that `base + recordCount` stays a safe integer. */
@@ -59,6 +60,11 @@ export function forEachBatch(
 /** CRC32C over the headers of batches in order, begun with `crc` 0: the digest of a segment. */
 export function headerDigest(crc: number, bytes: Uint8Array, at = 0): number {
   return crc32c(bytes.subarray(at, at + BATCH_HEADER_BYTES), crc) >>> 0;
+}
+
+/** Writes the CRC into the one batch in `batch`. */
+export function writeCrc(batch: Uint8Array): void {
+  viewOf(batch).setUint32(17, crc32c(batch.subarray(CRC_FROM)) >>> 0);
 }
 
 function invalid(what: string, at: number): StorageError {

@@ -84,6 +84,11 @@ export function isControl(header: BatchHeader): boolean {
   return (header.attributes & 0x20) !== 0;
 }
 
+/** True when compaction has written into `baseTimestamp` when the batch's tombstones may go. */
+export function hasDeleteHorizon(header: BatchHeader): boolean {
+  return (header.attributes & 0x40) !== 0;
+}
+
 /** Writes base offset and leader epoch into the batch at `at`; neither is under its CRC. */
 export function patchOffsetAndEpoch(bytes: Uint8Array, baseOffset: number, leaderEpoch: number, at = 0): void {
   const view = viewOf(bytes);

@@ -24,6 +24,9 @@ export class RecordCursor {
   /** Where the record begins (its length) and ends in `bytes`. */
   start = 0;
   end = 0;
+  /** Where its attributes begin, and where what follows its timestamp does. */
+  attributesAt = 0;
+  offsetDeltaAt = 0;
   readonly #appendTime: boolean;
   readonly #reader: VarintReader;
   #seen = 0;
@@ -61,8 +64,9 @@ export class RecordCursor {
     // attributes, two deltas, two lengths and a count are 6 bytes at least
     if (length < 6 || length > this.bytes.length - reader.at) throw this.#invalid(`a length of ${length}`);
     this.end = reader.at + length;
-    reader.at++; // attributes: none are in use
+    this.attributesAt = reader.at++; // none are in use
     const timestampDelta = reader.int64();
+    this.offsetDeltaAt = reader.at;
     this.timestamp = this.#appendTime ? this.header.maxTimestamp : this.header.baseTimestamp + timestampDelta;
     const offsetDelta = reader.int32();
     if (offsetDelta <= this.#lastDelta || offsetDelta > this.header.lastOffsetDelta)
@@ -79,6 +83,13 @@ export class RecordCursor {
     if (reader.at !== this.end) throw this.#invalid('not as long as it says');
     this.#seen++;
     return true;
+  }
+
+  /** Back to before the first record. */
+  rewind(): void {
+    this.#seen = 0;
+    this.#lastDelta = -1;
+    this.end = 0;
   }
 
   get hasKey(): boolean {

@@ -1,15 +1,13 @@
-import { crc32c } from '@node-rs/crc32';
 import { StorageError } from '../errors.ts';
+import { writeCrc } from './check.ts';
 import { compress } from './codec/codec.ts';
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
   CODECS,
   type Codec,
-  CRC_FROM,
   codecOf,
   NO_PRODUCER,
-  viewOf,
   writeHeader,
 } from './header.ts';
 import type { RecordToWrite } from './records.ts';
@@ -82,7 +80,7 @@ export function packBatch(plain: Uint8Array, fields: BatchFields): Uint8Array {
 
 function finish(batch: Uint8Array, fields: BatchFields): Uint8Array {
   writeHeader(batch, { ...fields, bytes: batch.length, crc: 0 });
-  viewOf(batch).setUint32(17, crc32c(batch.subarray(CRC_FROM)) >>> 0);
+  writeCrc(batch);
   return batch;
 }
 

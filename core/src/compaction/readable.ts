@@ -1,0 +1,21 @@
+import { type BatchHeader, isControl, isTransactional } from '../batch/header.ts';
+import { RecordCursor } from '../batch/records-cursor.ts';
+import { isStorageError } from '../errors.ts';
+
+/** Batches that compaction keeps whole and takes no key from: control batches and those of transactions. */
+export function standsAside(header: BatchHeader): boolean {
+  return isControl(header) || isTransactional(header);
+}
+
+export /** A cursor before the first record of a batch that can be read to its end; undefined when it can't. */
+function readable(chunk: Uint8Array, at: number, maxBytes: number): RecordCursor | undefined {
+  try {
+    const probe = new RecordCursor(chunk, at, maxBytes);
+    while (probe.next());
+    probe.rewind();
+    return probe;
+  } catch (error) {
+    if (isStorageError(error, 'BATCH_INVALID')) return undefined;
+    throw error;
+  }
+}
