@@ -8,7 +8,8 @@
  * arguments and states first: an engine may rely on everything that is written here about what it is given.
  *
  * Concurrency: an engine serves many segments at once. For one segment core calls `append` without waiting for the one
- * before to settle; everything else on one writer is called one at a time. Readers of one segment are independent.
+ * before to settle; `flush`, `seal` and `close` of one writer are called one at a time; what reads (`offsets`, `state`, `read`,
+ * `offsetForTimestamp`) may overlap with itself and with everything else. Readers of one segment are independent.
  */
 
 import type { Meta } from './meta/port.ts';
@@ -49,6 +50,8 @@ export interface EngineDefinition<Config = unknown> {
   readonly version: string;
   /** JSON Schema (draft-07) of the instance's settings beside `use`; an object schema without additional properties. */
   readonly configSchema: JsonSchema;
+  /** JSON Schema of the settings a topic may give this engine (`engineSettings`); absent: none. */
+  readonly segmentConfigSchema?: JsonSchema;
   readonly capabilities: EngineCapabilities;
   /** Called once per instance and process. Must leave nothing behind when it rejects. */
   open(ctx: EngineContext<Config>): Promise<StorageEngine>;
@@ -222,7 +225,8 @@ export interface SegmentRead {
 export interface SegmentWriter extends SegmentReader {
   /**
    * Appends `batches` (each one whole record batch, offsets written in, dense from `base`) as one atomic unit, and resolves once they
-   * are durable as declared. Appends take effect and settle in call order. The bytes belong to the caller again once it has settled.
+   * are durable as declared. Appends take effect and settle in call order. One append has at most 2 * `maxBatchBytes`. The bytes belong to the
+   * caller again once it has settled; when only the wait was stopped (ABORTED, unknown), once a `flush` after it has.
    * Refused with outcome none, and the writer goes on: OFFSET_MISMATCH unless `base` is the end of what was dispatched;
    * BACKPRESSURE without credit; DISK_FULL; SEGMENT_MUST_ROLL; ABORTED when `signal` was aborted already (later it only stops the wait, outcome unknown).
    * Outcome unknown, and the writer has failed: IO_ERROR, FENCED, WRITER_FAILED, TIMEOUT.
