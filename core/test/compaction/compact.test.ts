@@ -181,6 +181,16 @@ describe('what stays', () => {
     for await (const given of batches) expect(given).toBe(chunk);
   });
 
+  it('what lies at or above the end of the map, byte for byte', async () => {
+    const one = encodeBatch([row('a', '1', NOW)]);
+    const above = encodeBatch([row('a', '2', NOW), row('b', null, NOW)], { baseOffset: 1 });
+    const last = encodeBatch([row('b', null, NOW)], { baseOffset: 3 });
+    const keys = await mapKeys(only(one, above, last), { from: 0, maxKeys: 1 });
+    expect(keys.to).toBe(2);
+    const { batches } = compact(only(one, above, last), { keys, nowMs: NOW, deleteRetentionMs: 0 });
+    expect(await gather(batches)).toEqual(Buffer.concat([above, last]));
+  });
+
   it('control batches, those of transactions and those nobody can read, whole', async () => {
     const control = encodeBatch([row('a', 'marker', NOW)], { baseOffset: 0, control: true, transactional: true });
     const open = encodeBatch([row('a', 'maybe aborted', NOW)], { baseOffset: 1, transactional: true });
