@@ -1,0 +1,50 @@
+/** When a compacted topic is compacted, and in which order its segments are written again. The rewriting itself is in `../compaction`. */
+import { compact } from '../compaction/compact.ts';
+import { mapKeys } from '../compaction/map-keys.ts';
+import type { EngineInstance } from '../storage-options.ts';
+import type { SegmentRow } from './chain.ts';
+import { runs } from './grouping.ts';
+import type { ShardLog } from './log.ts';
+import { readRows, rewrite } from './rewrite.ts';
+
+/** Not worth its while until this share of the bytes was never compacted (Kafka's min.cleanable.dirty.ratio). */
+const MIN_DIRTY = 0.5;
+/** Keys of one pass: 24 bytes of memory each, and half as much again while the map grows. */
+const MAX_KEYS = 1_000_000;
+
+export function isCompactionDue(log: ShardLog): boolean {
+  if (!log.topic.settings.cleanup.startsWith('compact')) return false;
+  const rows = compactable(log);
+  const total = rows.reduce((sum, row) => sum + row.bytes, 0);
+  const dirty = rows.reduce((sum, row) => sum + (row.compacted ? 0 : row.bytes), 0);
+  return dirty > 0 && dirty >= total * MIN_DIRTY;
+}
+
+/** One pass: maps the newest offsets of keys from where the last one ended, then writes again what lies below that, oldest first. */
+export async function compactPass(log: ShardLog, to: EngineInstance): Promise<void> {
+  const { environment } = log;
+  const rows = compactable(log);
+  const from = rows.find((row) => !row.compacted)?.base;
+  if (from === undefined) return;
+  const keys = await mapKeys(readRows(log, rows, from), { from, maxKeys: MAX_KEYS });
+  // the last segment's offsets may end in a hole, which no batch tells
+  if (keys.size < MAX_KEYS) keys.to = rows.at(-1)?.end ?? keys.to;
+  const { deleteRetentionMs, segment } = log.topic.settings;
+  const nowMs = environment.clock.wall();
+  const covered = (row: SegmentRow) => row.base < keys.to;
+  for (const group of runs(rows, covered, segment.bytes)) {
+    if (environment.signal.aborted) return;
+    await rewrite(log, group, {
+      to,
+      transform: (chunks) => compact(chunks, { keys, nowMs, deleteRetentionMs }).batches,
+      compacted: (group.at(-1)?.end ?? 0) <= keys.to,
+    });
+  }
+}
+
+/** Every sealed segment but the newest of the chain: what follows that one is folded from its batches. */
+function compactable(log: ShardLog): SegmentRow[] {
+  const rows = log.open === undefined ? log.rows.slice(0, -1) : log.rows;
+  const firstGap = rows.findLastIndex((row) => row.state !== 'SEALED');
+  return rows.slice(firstGap + 1);
+}

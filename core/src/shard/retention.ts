@@ -1,0 +1,158 @@
+/** The front of a shard: where its log begins, and what may go behind that. */
+import { StorageError } from '../errors.ts';
+import type { SegmentRow } from './chain.ts';
+import type { ShardLog } from './log.ts';
+
+/** Rows changed by one commit. */
+const MAX_ROWS = 100;
+
+/** Moves the log's start up to `before`, never back; whole segments below it go after the grace period. */
+export async function trimTo(log: ShardLog, before: number): Promise<number> {
+  if (!Number.isSafeInteger(before) || before < 0)
+    throw new StorageError('INVALID_ARGUMENT', `${before} is no offset`, { where: log.where });
+  if (before > log.committed)
+    throw new StorageError('OFFSET_BEYOND_END', `can not trim to ${before}, the log ends at ${log.committed}`, {
+      where: log.where,
+      offsets: { start: log.logStart, end: log.committed },
+    });
+  if (before <= log.logStart) return log.logStart;
+  await log.own();
+  const gone = log.rows.filter((row) => row.end <= before);
+  for (let at = 0; at < gone.length || at === 0; at += MAX_ROWS) {
+    const piece = gone.slice(at, at + MAX_ROWS);
+    const start = at + MAX_ROWS >= gone.length ? before : (piece.at(-1)?.end ?? before);
+    await dropRows(log, piece, Math.max(log.logStart, start), log.environment.tuning.deleteGraceMs);
+  }
+  return log.logStart;
+}
+
+/** Rows at the front of the chain that its topic's retention no longer covers. */
+export function expiredRows(log: ShardLog, wall: number): SegmentRow[] {
+  const { cleanup, retention } = log.topic.settings;
+  if (cleanup === 'compact') return leadingBelow(log, log.logStart);
+  const open = log.open?.stats.bytes ?? 0;
+  let bytes = log.rows.reduce((sum, row) => sum + row.bytes, open);
+  const expired: SegmentRow[] = [];
+  for (const row of log.rows) {
+    const old = retention.ms >= 0 && row.appendMaxTs + retention.ms < wall;
+    // what is left must still be at least as much as may be kept
+    const over = retention.bytes >= 0 && bytes - row.bytes >= retention.bytes;
+    if (!old && !over && row.end > log.logStart) break;
+    expired.push(row);
+    bytes -= row.bytes;
+  }
+  return expired;
+}
+
+export async function applyRetention(log: ShardLog): Promise<void> {
+  const { environment } = log;
+  const { retention, cleanup } = log.topic.settings;
+  const wall = environment.clock.wall();
+  const { open } = log;
+  // an open segment whose newest record is too old is sealed, so that it can go
+  if (
+    open !== undefined &&
+    open.stats.batches > 0 &&
+    cleanup !== 'compact' &&
+    retention.ms >= 0 &&
+    open.stats.appendMaxTs + retention.ms < wall
+  )
+    await log.rollNow();
+  const expired = expiredRows(log, wall).slice(0, MAX_ROWS);
+  const last = expired.at(-1);
+  if (last === undefined) return;
+  await log.own();
+  await dropRows(log, expired, Math.max(log.logStart, last.end), environment.tuning.deleteGraceMs);
+}
+
+/**
+ * Drops the oldest sealed segment on an instance that runs out of room, at once. Where older segments lie on another engine only this one
+ * goes, and leaves a hole. @returns whether there was one
+ */
+export async function dropOldest(log: ShardLog, instance: string): Promise<boolean> {
+  const index = log.rows.findIndex((row) => row.instance === instance && row.state === 'SEALED');
+  const row = log.rows[index];
+  if (row === undefined) return false;
+  await log.own();
+  if (index === 0) {
+    await dropRows(log, [row], Math.max(log.logStart, row.end), 0);
+    await sweepDeleting(log);
+    return true;
+  }
+  const lost: SegmentRow = { ...row, state: 'LOST' };
+  const changed = await log.change(() => {
+    if (!log.rows.includes(row)) return undefined;
+    return {
+      change: { puts: [lost] },
+      apply: () => {
+        log.rows = log.rows.map((candidate) => (candidate === row ? lost : candidate));
+        log.environment.counters.lostOffsets.value += row.end - row.base;
+      },
+    };
+  });
+  if (!changed) return true;
+  log.environment.readers.drop(row.id);
+  await log.environment.engines.get(instance)?.engine.delete(row.id);
+  return true;
+}
+
+/** Deletes what has been DELETING for long enough, in the engine first, then in Meta. */
+export async function sweepDeleting(log: ShardLog): Promise<void> {
+  const { environment } = log;
+  const wall = environment.clock.wall();
+  const due = log.deleting.filter((row) => (row.deleteAfter ?? 0) <= wall).slice(0, MAX_ROWS);
+  const done: SegmentRow[] = [];
+  for (const row of due) {
+    environment.readers.drop(row.id);
+    const instance = environment.engines.get(row.instance);
+    if (instance === undefined) continue; // it is not configured now; the row stays until it is
+    try {
+      if (instance.engine.incarnation === row.incarnation) await instance.engine.delete(row.id);
+      done.push(row);
+    } catch (error) {
+      environment.logger.warn({ segment: row.id, err: error }, 'a segment could not be deleted yet');
+    }
+  }
+  if (done.length === 0) return;
+  await log.own();
+  await log.change(() => ({
+    change: { deletes: done.map((row) => row.seq) },
+    apply: () => {
+      log.deleting = log.deleting.filter((row) => !done.includes(row));
+      environment.counters.deletedSegments.value += done.length;
+    },
+  }));
+}
+
+function leadingBelow(log: ShardLog, logStart: number): SegmentRow[] {
+  const firstKept = log.rows.findIndex((row) => row.end > logStart);
+  return firstKept < 0 ? [...log.rows] : log.rows.slice(0, firstKept);
+}
+
+/** Moves the log's start up, and the rows that lie below it out of the chain. */
+async function dropRows(
+  log: ShardLog,
+  candidates: readonly SegmentRow[],
+  logStart: number,
+  graceMs: number,
+): Promise<void> {
+  const deleteAfter = Math.floor(log.environment.clock.wall() + graceMs);
+  await log.change(() => {
+    // a merge may have put another row in a candidate's place meanwhile: that one goes next time
+    const rows = candidates.filter((row) => log.rows.includes(row));
+    const start = Math.max(log.logStart, logStart);
+    // there is nothing behind a lost segment's row
+    const lost = rows.filter((row) => row.state === 'LOST');
+    const deleting = rows
+      .filter((row) => row.state !== 'LOST')
+      .map((row) => ({ ...row, state: 'DELETING' as const, deleteAfter }));
+    return {
+      change: { head: { logStart: start }, puts: deleting, deletes: lost.map((row) => row.seq) },
+      apply: () => {
+        log.logStart = start;
+        log.rows = log.rows.filter((row) => !rows.includes(row));
+        log.deleting.push(...deleting);
+      },
+    };
+  });
+}

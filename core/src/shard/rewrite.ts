@@ -1,0 +1,145 @@
+/**
+ * A sealed stretch of the chain, written again as one segment: to merge small neighbours, to move to another engine, to compact. The steps,
+ * each of which may be the last before a crash: intent in Meta -> ingest -> verify -> swap of the chain entries in one commit guarded by the
+ * shard's epoch -> the old segments go after the grace period. An intent without a chain entry is swept when the shard is next looked after.
+ */
+import { forEachBatch } from '../batch/check.ts';
+import type { SegmentReader } from '../engine.ts';
+import { StorageError } from '../errors.ts';
+import { type RowCodec, rowCodec } from '../meta/row.ts';
+import type { EngineInstance } from '../storage-options.ts';
+import { copyPrefix, epochStarts, type SegmentRow, SegmentStats } from './chain.ts';
+import type { ShardLog } from './log.ts';
+import { useSegment } from './reading.ts';
+
+const READ_BYTES: number = 1024 * 1024;
+
+interface CopyIntent {
+  readonly id: string;
+  readonly instance: string;
+  readonly uid: string;
+}
+
+const intentCodec: RowCodec<CopyIntent> = rowCodec('C', 1, (json) => {
+  const { id, instance, uid } = json;
+  if (typeof id !== 'string' || typeof instance !== 'string' || typeof uid !== 'string')
+    throw new Error('a field is missing');
+  return { id, instance, uid };
+});
+
+/** Chunks of whole batches to other such chunks; offsets stay. */
+export type Transform = (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+
+export interface RewriteOptions {
+  readonly to: EngineInstance;
+  readonly transform?: Transform;
+  /** Marks the result as compacted up to its end. */
+  readonly compacted?: boolean;
+}
+
+/** Replaces `rows`, which lie in a row in the chain and are all sealed, by one segment. */
+export async function rewrite(log: ShardLog, rows: readonly SegmentRow[], options: RewriteOptions): Promise<void> {
+  const first = rows[0];
+  const last = rows.at(-1);
+  if (first === undefined || last === undefined) return;
+  await log.own();
+  const { environment } = log;
+  const { seq, id, head } = log.takeSeq();
+  const intent: CopyIntent = { id, instance: options.to.name, uid: environment.random.uuid() };
+  const intentKey = `${copyPrefix(log.topic.id, log.index)}${String(seq).padStart(10, '0')}`;
+  await log.store.commit({ head, otherPuts: [{ key: intentKey, value: intentCodec.encode(intent) }] });
+  const stats = new SegmentStats();
+  try {
+    const state = await useSegment(log, first, (reader) => reader.state());
+    const chunks = readRows(log, rows);
+    const written = measured(options.transform === undefined ? chunks : options.transform(chunks), stats);
+    const range = { base: first.base, end: last.end, epoch: last.epoch, state, uid: intent.uid };
+    const result = await options.to.engine.ingest(id, range, written);
+    if (result.bytes !== stats.bytes || result.crc !== stats.crc)
+      throw new StorageError(
+        'CORRUPT',
+        `ingested ${stats.bytes} bytes, the engine says ${result.bytes}, or their digests differ`,
+        { where: id },
+      );
+  } catch (error) {
+    // nothing refers to it: whatever it left can go, and if that fails the intent is swept later
+    await dropCopy(log, intent, intentKey).catch(() => {});
+    throw error;
+  }
+  const deleteAfter = Math.floor(environment.clock.wall() + environment.tuning.deleteGraceMs);
+  const replaced = rows.map((row) => ({ ...row, state: 'DELETING' as const, deleteAfter }));
+  const row = replacement(rows, { seq, id, to: options.to, stats, compacted: options.compacted ?? false });
+  const swapped = await log.change(() => {
+    const at = log.rows.indexOf(first);
+    // retention or a trim was faster: the copy is of no use
+    if (rows.some((candidate, index) => log.rows[at + index] !== candidate)) return undefined;
+    return {
+      change: { puts: [row, ...replaced], otherDeletes: [intentKey] },
+      apply: () => {
+        log.rows.splice(at, rows.length, row);
+        log.deleting.push(...replaced);
+        environment.counters.rewrittenBytes.value += stats.bytes;
+      },
+    };
+  });
+  if (!swapped) await dropCopy(log, intent, intentKey);
+}
+
+/** Deletes what copies left that were not finished, by this process or one before it. */
+export async function sweepCopies(log: ShardLog): Promise<void> {
+  const { meta } = log.environment;
+  const { entries } = await meta.list({ prefix: copyPrefix(log.topic.id, log.index), limit: 100 });
+  for (const entry of entries) await dropCopy(log, intentCodec.decode(entry.value, entry.key), entry.key);
+}
+
+async function dropCopy(log: ShardLog, intent: CopyIntent, key: string): Promise<void> {
+  const instance = log.environment.engines.get(intent.instance);
+  if (instance === undefined) return;
+  await instance.engine.delete(intent.id);
+  await log.store.commit({ otherDeletes: [key] });
+}
+
+/** The batches of the rows in order. */
+export async function* readRows(log: ShardLog, rows: readonly SegmentRow[], from = 0): AsyncGenerator<Uint8Array> {
+  for (const row of rows) {
+    for (let at = Math.max(row.base, from); at < row.end; ) {
+      const position = at;
+      const read = (reader: SegmentReader) => reader.read(position, { maxBytes: READ_BYTES });
+      const { bytes, next } = await useSegment(log, row, read);
+      if (bytes.length > 0) yield bytes;
+      if (next <= at) break;
+      at = next;
+    }
+  }
+}
+
+async function* measured(chunks: AsyncIterable<Uint8Array>, stats: SegmentStats): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    forEachBatch(chunk, (header, at) => stats.add(header, chunk, at, 0));
+    yield chunk;
+  }
+}
+
+function replacement(
+  rows: readonly SegmentRow[],
+  made: { seq: number; id: string; to: EngineInstance; stats: SegmentStats; compacted: boolean },
+): SegmentRow {
+  const first = rows[0] as SegmentRow; // the caller has looked
+  const last = rows.at(-1) as SegmentRow;
+  const epochs = epochStarts(rows);
+  return {
+    seq: made.seq,
+    id: made.id,
+    instance: made.to.name,
+    incarnation: made.to.engine.incarnation,
+    state: 'SEALED',
+    base: first.base,
+    end: last.end,
+    epoch: last.epoch,
+    ...(epochs.length > 1 ? { epochs } : {}),
+    ...made.stats.fields(),
+    appendMaxTs: Math.max(...rows.map((row) => row.appendMaxTs)),
+    ...(last.endState === undefined ? {} : { endState: last.endState }),
+    ...(made.compacted || rows.every((row) => row.compacted) ? { compacted: true } : {}),
+  };
+}

@@ -1,0 +1,360 @@
+import type { AlterTopicOptions, CreateTopicOptions, Shard, Topic, TopicEvent, TopicOverrides } from './adapter.ts';
+import { isStorageError, StorageError } from './errors.ts';
+import { Loop } from './loop.ts';
+import { liveKey } from './shard/chain.ts';
+import { storageCounters } from './shard/counters.ts';
+import { DEFAULT_TUNING, instanceOf, pause, type ShardEnvironment } from './shard/environment.ts';
+import { ShardLog } from './shard/log.ts';
+import { relieve } from './shard/pressure.ts';
+import { ReaderCache } from './shard/reader-cache.ts';
+import { LogShard } from './shard/shard.ts';
+import { upkeep } from './shard/upkeep.ts';
+import type { Storage, StorageOptions, StorageProblem, StorageStatus } from './storage-options.ts';
+import type { TopicPolicy } from './topics/policy.ts';
+import { ProducerIds } from './topics/producer-ids.ts';
+import { mergeOverrides, resolveSettings } from './topics/settings.ts';
+import { sweepDeletedTopics, unopenedInNeed } from './topics/sweep.ts';
+import { deletingKey, type TopicRow, TopicTable, topicCodec, topicKey } from './topics/table.ts';
+import { checkAlterable, checkDurability, checkSettings, checkTopicName } from './topics/validate.ts';
+import { Deadlines } from './wait/deadlines.ts';
+import { Waiter } from './wait/waiter.ts';
+
+/** How often shards that nobody has used yet are looked through for work. */
+const SCAN_INTERVAL_MS: number = 10 * 60 * 1000;
+
+/** Opens the storage layer of a node: topics from Meta, shards when they are first used. @throws CORRUPT, META_UNAVAILABLE, FORMAT_TOO_NEW */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const storage = new NodeStorage(options);
+  await storage.start();
+  return storage;
+}
+
+class NodeStorage implements Storage {
+  readonly #environment: ShardEnvironment;
+  readonly #policy: TopicPolicy;
+  readonly #stopping = new AbortController();
+  readonly #table: TopicTable;
+  readonly #producerIds: ProducerIds;
+  /** By topic id; created when first asked for. */
+  readonly #shards = new Map<string, LogShard[]>();
+  readonly #loops: readonly Loop[];
+  #draining = false;
+
+  constructor(options: StorageOptions) {
+    const { policy, tuning, ...rest } = options;
+    this.#policy = policy;
+    this.#environment = {
+      ...rest,
+      tuning: { ...DEFAULT_TUNING, ...tuning },
+      deadlines: new Deadlines(options.clock),
+      readers: new ReaderCache(),
+      counters: storageCounters(options.metrics),
+      signal: this.#stopping.signal,
+    };
+    this.#table = new TopicTable(options.meta, policy, options.logger, () => pause(this.#environment, 1000));
+    this.#producerIds = new ProducerIds(options.meta, options.random);
+    const { clock, logger } = options;
+    const loop = (name: string, intervalMs: number, round: () => Promise<void>) =>
+      new Loop({ name, intervalMs, clock, logger, round });
+    this.#loops = [
+      loop('upkeep', this.#environment.tuning.maintenanceIntervalMs, () => this.#upkeep()),
+      loop('scan', SCAN_INTERVAL_MS, () => this.#scan()),
+      loop('pressure', 1000, () => relieve(this.#environment, this.#logs())),
+    ];
+    this.#watchMetrics();
+  }
+
+  async start(): Promise<void> {
+    await this.#table.start(this.#stopping.signal);
+    this.#table.listen((event) => this.#follow(event));
+    for (const instance of this.#environment.engines.values())
+      instance.onHealth(() => this.#loops.find((loop) => loop.name === 'pressure')?.run());
+    for (const loop of this.#loops) loop.run();
+  }
+
+  // ---- topics
+
+  async createTopic(name: string, options: CreateTopicOptions = {}): Promise<Topic> {
+    checkTopicName(name);
+    const overrides = mergeOverrides({}, options.overrides ?? {});
+    const { settings, origins } = resolveSettings(name, overrides, this.#policy);
+    checkSettings(settings, this.#environment.engines);
+    if (this.#table.get(name) !== undefined) throw new StorageError('TOPIC_EXISTS', `topic ${name} exists already`);
+    const row: TopicRow = { id: this.#environment.random.uuid(), name, shards: settings.shards, overrides };
+    if (options.validateOnly)
+      return { name, id: row.id, shards: row.shards, internal: name.startsWith('__'), settings, origins };
+    const result = await this.#environment.meta.commit({
+      id: this.#environment.random.uuid(),
+      guards: [{ key: topicKey(name), revision: 0 }],
+      puts: [
+        { key: topicKey(name), value: topicCodec.encode(row) },
+        { key: liveKey(row.id), value: new Uint8Array(0) },
+      ],
+    });
+    if (!result.ok) throw new StorageError('TOPIC_EXISTS', `topic ${name} exists already`);
+    return this.#table.put(row, result.revision);
+  }
+
+  async ensureTopic(name: string): Promise<Topic> {
+    const known = this.#table.get(name);
+    if (known !== undefined) return known.topic;
+    if (!this.#policy.autoCreate) throw unknownTopic(name, 'Create it first: robust-server topic create');
+    try {
+      return await this.createTopic(name);
+    } catch (error) {
+      if (!isStorageError(error, 'TOPIC_EXISTS')) throw error;
+      // somebody else was faster: the watch has it, or will have it in a moment
+      const row = await this.#environment.meta.get(topicKey(name));
+      if (row === undefined) throw error;
+      return this.#table.put(topicCodec.decode(row.value, row.key), row.revision);
+    }
+  }
+
+  async alterTopic(name: string, changes: TopicOverrides, options: AlterTopicOptions = {}): Promise<Topic> {
+    const known = this.#table.get(name);
+    if (known === undefined) throw unknownTopic(name);
+    checkAlterable(changes, known.row.shards);
+    const { shards: _fixed, ...alterable } = changes;
+    const row: TopicRow = { ...known.row, overrides: mergeOverrides(known.row.overrides, alterable) };
+    const { settings, origins } = resolveSettings(name, row.overrides, this.#policy);
+    checkSettings({ ...settings, shards: row.shards }, this.#environment.engines);
+    const before = this.#environment.engines.get(known.topic.settings.engine);
+    checkDurability(before, instanceOf(this.#environment, settings.engine), options.allowWeakerDurability ?? false);
+    if (options.validateOnly) return { ...known.topic, settings: { ...settings, shards: row.shards }, origins };
+    const result = await this.#environment.meta.commit({
+      id: this.#environment.random.uuid(),
+      guards: [{ key: topicKey(name), revision: known.revision }],
+      puts: [{ key: topicKey(name), value: topicCodec.encode(row) }],
+    });
+    if (!result.ok)
+      throw new StorageError('META_GUARD_FAILED', `topic ${name} was changed by somebody else at the same time`, {
+        retryable: true,
+      });
+    const topic = this.#table.put(row, result.revision);
+    // the change is in force when this returns: whatever is appended from now on follows it
+    await Promise.all((this.#shards.get(row.id) ?? []).map((shard) => shard.log.retopic(topic)));
+    return topic;
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    const known = this.#table.get(name);
+    if (known === undefined) throw unknownTopic(name);
+    const { row } = known;
+    const result = await this.#environment.meta.commit({
+      id: this.#environment.random.uuid(),
+      guards: [{ key: topicKey(name), revision: known.revision }],
+      puts: [{ key: deletingKey(row.id), value: topicCodec.encode(row) }],
+      deletes: [topicKey(name), liveKey(row.id)],
+    });
+    if (!result.ok)
+      throw new StorageError('META_GUARD_FAILED', `topic ${name} was changed by somebody else at the same time`, {
+        retryable: true,
+      });
+    this.#table.remove(name, result.revision);
+    this.#loops[0]?.run();
+  }
+
+  topic(name: string): Topic | undefined {
+    return this.#table.get(name)?.topic;
+  }
+
+  topicById(id: string): Topic | undefined {
+    return this.#table.byId(id)?.topic;
+  }
+
+  topics(): Iterable<Topic> {
+    return this.#table.all();
+  }
+
+  async *watch(signal: AbortSignal): AsyncGenerator<TopicEvent> {
+    const events: TopicEvent[] = [...this.#table.all()].map((topic) => ({ type: 'created', topic }));
+    let wake: (() => void) | undefined;
+    const stop = this.#table.listen((event) => {
+      events.push(event);
+      wake?.();
+    });
+    const onAbort = () => wake?.();
+    signal.addEventListener('abort', onAbort);
+    this.#stopping.signal.addEventListener('abort', onAbort);
+    try {
+      while (!signal.aborted && !this.#stopping.signal.aborted) {
+        const event = events.shift();
+        if (event !== undefined) yield event;
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+      }
+    } finally {
+      stop();
+      signal.removeEventListener('abort', onAbort);
+      this.#stopping.signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  // ---- shards
+
+  shard(topic: Topic, index: number): Shard {
+    if (!Number.isSafeInteger(index) || index < 0 || index >= topic.shards)
+      throw new StorageError(
+        'SHARD_UNKNOWN',
+        `topic ${topic.name} has ${topic.shards} shards, there is no shard ${index}`,
+      );
+    const current = this.#table.byId(topic.id)?.topic;
+    if (current === undefined) throw unknownTopic(topic.name);
+    let shards = this.#shards.get(topic.id);
+    if (shards === undefined) {
+      shards = [];
+      this.#shards.set(topic.id, shards);
+    }
+    let shard = shards[index];
+    if (shard === undefined) {
+      shard = new LogShard(new ShardLog(this.#environment, current, index));
+      shards[index] = shard;
+    }
+    return shard;
+  }
+
+  shards(topic: Topic): readonly Shard[] {
+    return Array.from({ length: topic.shards }, (_, index) => this.shard(topic, index));
+  }
+
+  allocateProducerId(): Promise<number> {
+    return this.#producerIds.next();
+  }
+
+  async wait(
+    positions: readonly { readonly shard: Shard; readonly from: number }[],
+    options: { readonly maxWaitMs: number; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const logs = positions.map(({ shard, from }) => ({ log: (shard as LogShard).log, from })); // this adapter gave it out
+    await Promise.all(logs.map(({ log }) => log.opened().catch(() => {}))); // the read tells
+    const arrived = logs.some(
+      ({ log, from }) => log.committed > from || log.logStart > from || log.refusal() !== undefined,
+    );
+    if (arrived || options.maxWaitMs <= 0) return;
+    const sets = logs.map(({ log }) => log.waiters);
+    await new Waiter(sets, this.#environment.deadlines, options.maxWaitMs, options.signal).done;
+  }
+
+  // ---- the node's own side
+
+  status(): StorageStatus {
+    const problems: StorageProblem[] = [];
+    for (const log of this.#logs()) {
+      const { unavailable } = log;
+      if (unavailable !== undefined && log.phase !== 'stopped')
+        problems.push({ code: unavailable.code, where: log.where, detail: unavailable.message });
+    }
+    const engines = [...this.#environment.engines.values()].map((instance) => ({
+      instance: instance.name,
+      use: instance.definition.name,
+      health: instance.health,
+    }));
+    for (const { instance, health } of engines)
+      if (health.status === 'full' || health.status === 'failed')
+        problems.push({ code: 'ENGINE_UNHEALTHY', where: instance, detail: health.detail });
+    const loops = this.#loops.map((loop) => ({
+      name: loop.name,
+      lastProgressMs: loop.sinceProgressMs,
+      healthy: loop.healthy,
+    }));
+    for (const loop of loops)
+      if (!loop.healthy)
+        problems.push({
+          code: 'LOOP_STUCK',
+          where: loop.name,
+          detail: `no progress for ${Math.round(loop.lastProgressMs / 1000)} s`,
+        });
+    return { ready: problems.length === 0 && !this.#draining, problems, engines, loops };
+  }
+
+  async drain(): Promise<void> {
+    if (this.#draining) return;
+    this.#draining = true;
+    await Promise.all(this.#loops.map((loop) => loop.stop()));
+    await Promise.all([...this.#logs()].map((log) => log.drain()));
+  }
+
+  async close(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#draining = true;
+    this.#stopping.abort();
+    for (const log of this.#logs()) log.stop(new StorageError('CLOSED', 'the node is stopping', { where: log.where }));
+    await Promise.all(this.#loops.map((loop) => loop.stop()));
+    await this.#table.stopped();
+    this.#environment.deadlines.close();
+    await this.#environment.readers.close();
+  }
+
+  // ---- background
+
+  *#logs(): Iterable<ShardLog> {
+    for (const shards of this.#shards.values()) for (const shard of shards) if (shard !== undefined) yield shard.log;
+  }
+
+  #follow(event: TopicEvent): void {
+    const shards = this.#shards.get(event.topic.id);
+    if (shards === undefined) return;
+    if (event.type !== 'deleted') {
+      for (const shard of shards) shard?.log.retopic(event.topic).catch(() => {}); // a failed roll shows at the next append
+      return;
+    }
+    this.#shards.delete(event.topic.id);
+    for (const shard of shards) shard?.log.stop(unknownTopic(event.topic.name));
+  }
+
+  async #upkeep(): Promise<void> {
+    const loop = this.#loops[0];
+    for (const log of [...this.#logs()]) {
+      if (this.#draining) return;
+      try {
+        await upkeep(log);
+      } catch (error) {
+        if (!isStorageError(error, 'CLOSED', 'NOT_OWNER'))
+          this.#environment.logger.warn({ shard: log.where, err: error }, 'upkeep failed');
+      }
+      loop?.progress();
+    }
+    await sweepDeletedTopics(this.#environment);
+  }
+
+  /** Shards of an earlier run that nobody has asked for: those with something to recover or to delete are opened. */
+  async #scan(): Promise<void> {
+    for await (const { topicId, shard } of unopenedInNeed(
+      this.#environment,
+      this.#table,
+      (id, index) => this.#shards.get(id)?.[index] !== undefined,
+    )) {
+      const topic = this.topicById(topicId);
+      if (topic === undefined || this.#draining) continue;
+      const opened = this.shard(topic, shard) as LogShard; // this adapter made it
+      await opened.log.opened().catch(() => {}); // it is unavailable, and status says so
+    }
+  }
+
+  #watchMetrics(): void {
+    const { metrics, deadlines, readers } = this.#environment;
+    metrics.gauge('robust_topics', 'Topics', () => [...this.#table.all()].length);
+    metrics.gauge('robust_shards_open', 'Shards that are in memory on this node', () => [...this.#logs()].length);
+    metrics.gauge('robust_shards_unavailable', 'Shards that can not be served', () => this.status().problems.length);
+    metrics.gauge('robust_segment_readers_open', 'Open readers of sealed segments', () => readers.size);
+    metrics.gauge('robust_wait_timers', 'Timers that all waiting reads hold together', () => deadlines.timers);
+    metrics.gauge('robust_shard_held_bytes', 'Bytes of appends that are not settled', () =>
+      [...this.#logs()].reduce((sum, log) => sum + log.heldBytes, 0),
+    );
+    for (const loop of this.#loops)
+      metrics.gauge(
+        'robust_loop_progress_age_seconds',
+        'Time since a background loop last got through',
+        () => loop.sinceProgressMs / 1000,
+        {
+          loop: loop.name,
+        },
+      );
+  }
+}
+
+function unknownTopic(name: string, hint?: string): StorageError {
+  return new StorageError('TOPIC_UNKNOWN', `there is no topic ${name}`, hint === undefined ? {} : { hint });
+}

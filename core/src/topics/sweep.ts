@@ -1,0 +1,97 @@
+/** What is done for shards that are not in memory: those of deleted topics, and those nobody has asked for since the start. */
+import type { MetaEntry } from '../meta/port.ts';
+import { isUnsealed, type SegmentRow, segmentCodec } from '../shard/chain.ts';
+import type { ShardEnvironment } from '../shard/environment.ts';
+import { deletingKey, type TopicTable, topicCodec } from './table.ts';
+
+const PAGE = 100;
+
+/** Deletes the segments and rows of deleted topics, as far as their engines let it; the rest is tried again next time. */
+export async function sweepDeletedTopics(environment: ShardEnvironment): Promise<void> {
+  const { entries } = await environment.meta.list({ prefix: 'deleting/', limit: PAGE });
+  for (const entry of entries) {
+    if (environment.signal.aborted) return;
+    const { id } = topicCodec.decode(entry.value, entry.key);
+    if (await sweepTopic(environment, id)) await remove(environment, [deletingKey(id)]);
+  }
+}
+
+/** @returns whether nothing is left. */
+async function sweepTopic(environment: ShardEnvironment, topicId: string): Promise<boolean> {
+  for (const prefix of [`chain/${topicId}/`, `copy/${topicId}/`]) {
+    for (;;) {
+      const { entries } = await environment.meta.list({ prefix, limit: PAGE });
+      if (entries.length === 0) break;
+      const done: string[] = [];
+      for (const entry of entries) if (await deleteSegmentOf(environment, entry)) done.push(entry.key);
+      await remove(environment, done);
+      if (done.length < entries.length) return false;
+    }
+  }
+  for (;;) {
+    const { entries } = await environment.meta.list({ prefix: `shard/${topicId}/`, limit: PAGE });
+    if (entries.length === 0) return true;
+    await remove(
+      environment,
+      entries.map((entry) => entry.key),
+    );
+  }
+}
+
+async function deleteSegmentOf(environment: ShardEnvironment, entry: MetaEntry): Promise<boolean> {
+  const {
+    id,
+    instance: name,
+    incarnation,
+  } = JSON.parse(Buffer.from(entry.value.subarray(4)).toString()) as Partial<SegmentRow>; // of either kind
+  if (id === undefined || name === undefined) return true;
+  environment.readers.drop(id);
+  const instance = environment.engines.get(name);
+  if (instance === undefined) return false; // not configured now
+  if (incarnation !== undefined && incarnation !== instance.engine.incarnation) return true;
+  try {
+    await instance.engine.delete(id);
+    environment.counters.deletedSegments.value++;
+    return true;
+  } catch (error) {
+    environment.logger.warn({ segment: id, err: error }, 'a segment of a deleted topic could not be deleted yet');
+    return false;
+  }
+}
+
+async function remove(environment: ShardEnvironment, keys: readonly string[]): Promise<void> {
+  if (keys.length > 0) await environment.meta.commit({ id: environment.random.uuid(), deletes: keys });
+}
+
+/** Shards that are not open and have a segment to be recovered, to be deleted, or past its retention. */
+export async function* unopenedInNeed(
+  environment: ShardEnvironment,
+  table: TopicTable,
+  isOpen: (topicId: string, shard: number) => boolean,
+): AsyncGenerator<{ topicId: string; shard: number }> {
+  let offered = '';
+  for (let after: string | undefined, more = true; more && !environment.signal.aborted; ) {
+    const page = await environment.meta.list({ prefix: 'chain/', ...(after === undefined ? {} : { after }) });
+    for (const entry of page.entries) {
+      const [, topicId = '', shardText = ''] = entry.key.split('/');
+      const shard = Number(shardText);
+      const name = `${topicId}/${shardText}`;
+      if (name === offered || isOpen(topicId, shard)) continue;
+      const settings = table.byId(topicId)?.topic.settings;
+      if (
+        settings === undefined ||
+        !needsCare(environment, segmentCodec.decode(entry.value, entry.key), settings.retention.ms)
+      )
+        continue;
+      offered = name;
+      yield { topicId, shard };
+    }
+    after = page.entries.at(-1)?.key;
+    more = page.more && after !== undefined;
+  }
+}
+
+function needsCare(environment: ShardEnvironment, row: SegmentRow, retentionMs: number): boolean {
+  if (isUnsealed(row) || row.state === 'DELETING') return true;
+  return retentionMs >= 0 && row.appendMaxTs + retentionMs < environment.clock.wall();
+}
