@@ -172,7 +172,7 @@ export class Connection {
 
   #awaitMemory(): void {
     this.#waitsForMemory = true;
-    void this.#services.memory.room().then(() => {
+    void this.#services.memory.room(this.#frames.expectedBytes).then(() => {
       this.#waitsForMemory = false;
       this.#pump();
     });

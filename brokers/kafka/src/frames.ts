@@ -29,6 +29,11 @@ export class Frames {
     return this.#available > 0 || this.#size !== undefined;
   }
 
+  /** Bytes of the frame whose size is known. */
+  get expectedBytes(): number {
+    return this.#size ?? 0;
+  }
+
   /** Bytes that `admit` has let in for a frame that is not complete yet. */
   get admittedBytes(): number {
     return this.#admitted ? (this.#size ?? 0) : 0;

@@ -1,7 +1,7 @@
 import { CompressionTypes, ConfigSource, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { FakeStorage } from '../fake-storage.ts';
-import { type RunningBroker, runBroker } from '../run-broker.ts';
+import type { FakeStorage } from '../support/fake-storage.ts';
+import { type RunningBroker, runBroker } from '../support/run-broker.ts';
 import { kafkajsFetch } from './kafkajs-fetch.ts';
 
 let running: RunningBroker<FakeStorage>;

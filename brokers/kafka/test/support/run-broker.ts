@@ -8,7 +8,7 @@ import {
   systemRandom,
   unreadMetrics,
 } from '@robustmq/core';
-import kafka, { DEFAULT_SETTINGS, type KafkaSettings } from '../src/index.ts';
+import kafka, { DEFAULT_SETTINGS, type KafkaSettings } from '../../src/index.ts';
 import { FakeStorage } from './fake-storage.ts';
 
 export interface RunningBroker<S extends StorageAdapter> {
