@@ -1,0 +1,29 @@
+import type { Verb } from './verb.ts';
+import { check } from './verbs/check.ts';
+import { configInit, configPrint, configSchema } from './verbs/config.ts';
+import { enginesLs } from './verbs/engines.ts';
+import { explain } from './verbs/explain.ts';
+import { pub } from './verbs/pub.ts';
+import { start } from './verbs/start.ts';
+import { status } from './verbs/status.ts';
+import { sub } from './verbs/sub.ts';
+import { topicAlter, topicCreate, topicDelete, topicDescribe, topicLs } from './verbs/topic.ts';
+
+/** In the order in which help shows them. */
+export const VERBS: readonly Verb[] = [
+  start,
+  status,
+  check,
+  configPrint,
+  configSchema,
+  configInit,
+  enginesLs,
+  topicLs,
+  topicCreate,
+  topicDescribe,
+  topicAlter,
+  topicDelete,
+  pub,
+  sub,
+  explain,
+];

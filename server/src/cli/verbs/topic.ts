@@ -1,0 +1,237 @@
+import { formatUnit, type Json, parseUnit } from '@robustmq/core/config';
+import { TOPICS } from '../../admin/topic-routes.ts';
+import { AdminClient } from '../admin-client.ts';
+import { usage } from '../parse.ts';
+import { table } from '../table.ts';
+import { ADMIN_FLAG, type Call, EXIT, type Flag, JSON_FLAG, type Verb } from '../verb.ts';
+
+/** Flags for topic settings, and the setting each stands for. */
+const SETTING_FLAGS: Readonly<Record<string, Flag & { readonly path: readonly string[] }>> = {
+  engine: { value: 'INSTANCE', help: 'Engine instance for new segments', path: ['engine'] },
+  shards: { value: 'N', help: 'Number of shards (Kafka partitions); only at creation', path: ['shards'] },
+  retention: { value: 'TIME', help: 'How long records are kept, such as 7d, or never', path: ['retention', 'ms'] },
+  'retention-bytes': {
+    value: 'SIZE',
+    help: 'Bytes a shard keeps, such as 10GiB, or unlimited',
+    path: ['retention', 'bytes'],
+  },
+  'segment-bytes': { value: 'SIZE', help: 'Size at which a segment is sealed', path: ['segment', 'bytes'] },
+  'segment-time': { value: 'TIME', help: 'Age at which a segment is sealed', path: ['segment', 'ms'] },
+  cleanup: { value: 'POLICY', help: 'delete, compact, or compact,delete', path: ['cleanup'] },
+  'max-message-bytes': { value: 'SIZE', help: 'Largest batch a client may send', path: ['maxMessageBytes'] },
+};
+
+const RESET: Flag = {
+  value: 'SETTING',
+  repeatable: true,
+  help: 'Take a setting off the topic: rule or default hold again',
+};
+const DRY_RUN: Flag = { help: 'Check everything, change nothing' };
+
+interface TopicJson {
+  readonly name: string;
+  readonly id: string;
+  readonly shardCount: number;
+  readonly internal: boolean;
+  readonly settings: { readonly [name: string]: Json };
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+interface TopicWithShards extends TopicJson {
+  readonly shards: readonly ShardJson[];
+}
+
+interface ShardJson {
+  readonly index: number;
+  readonly owner: number;
+  readonly unavailable?: { readonly code: string; readonly message: string };
+  readonly offsets?: { readonly logStart: number; readonly committed: number; readonly epoch: number };
+  readonly segments: readonly {
+    readonly id: string;
+    readonly instance: string;
+    readonly state: string;
+    readonly base: number;
+    readonly end?: number;
+    readonly epoch: number;
+    readonly bytes: number;
+  }[];
+}
+
+export const topicLs: Verb = {
+  name: 'topic ls',
+  summary: 'List topics',
+  flags: { ...ADMIN_FLAG, internal: { help: "Also the system's own" }, json: JSON_FLAG },
+  async run(call) {
+    const query = call.flags.has('internal') ? '?internal' : '';
+    const { topics } = await new AdminClient(call).json<{ topics: TopicJson[] }>('GET', `${TOPICS}${query}`);
+    if (call.flags.has('json')) call.io.out(`${JSON.stringify(topics)}\n`);
+    else if (topics.length === 0)
+      call.io.out('No topics yet. They come when clients use them, or by: robust-server topic create NAME\n');
+    else
+      call.io.out(
+        table(
+          ['TOPIC', 'SHARDS', 'ENGINE', 'FROM'],
+          topics.map(({ name, shardCount, settings, origins }) => [
+            name,
+            shardCount,
+            settings.engine,
+            origins.engine ?? '',
+          ]),
+        ),
+      );
+    return EXIT.ok;
+  },
+};
+
+export const topicCreate: Verb = {
+  name: 'topic create',
+  summary: 'Create a topic',
+  operands: 'TOPIC',
+  minOperands: 1,
+  flags: { ...ADMIN_FLAG, ...SETTING_FLAGS, 'dry-run': DRY_RUN, json: JSON_FLAG },
+  notes: ['What is set here is stored on the topic and wins over the rules of the configuration.'],
+  async run(call) {
+    const [name] = call.operands;
+    const body = { name, settings: settingsOf(call, topicCreate), validateOnly: call.flags.has('dry-run') };
+    const topic = await new AdminClient(call).json<TopicJson>('POST', TOPICS, body);
+    return tell(call, topic, call.flags.has('dry-run') ? 'could be created' : 'created');
+  },
+};
+
+export const topicAlter: Verb = {
+  name: 'topic alter',
+  summary: 'Change settings of a live topic; a new engine takes the next segments while clients go on',
+  operands: 'TOPIC',
+  minOperands: 1,
+  flags: {
+    ...ADMIN_FLAG,
+    ...SETTING_FLAGS,
+    reset: RESET,
+    'allow-weaker-durability': { help: 'Needed for an engine that promises less' },
+    'dry-run': DRY_RUN,
+    json: JSON_FLAG,
+  },
+  async run(call) {
+    const settings = settingsOf(call, topicAlter);
+    if (Object.keys(settings).length === 0) throw usage(topicAlter, 'topic alter needs a setting to change');
+    const topic = await new AdminClient(call).json<TopicJson>('PATCH', topicPath(call), {
+      settings,
+      allowWeakerDurability: call.flags.has('allow-weaker-durability'),
+      validateOnly: call.flags.has('dry-run'),
+    });
+    return tell(call, topic, call.flags.has('dry-run') ? 'could be altered' : 'altered');
+  },
+};
+
+export const topicDescribe: Verb = {
+  name: 'topic describe',
+  summary: 'Show a topic: each setting and where it came from, shards, segments',
+  operands: 'TOPIC',
+  minOperands: 1,
+  flags: { ...ADMIN_FLAG, json: JSON_FLAG },
+  async run(call) {
+    const topic = await new AdminClient(call).json<TopicWithShards>('GET', topicPath(call));
+    call.io.out(call.flags.has('json') ? `${JSON.stringify(topic)}\n` : describe(topic));
+    return EXIT.ok;
+  },
+};
+
+export const topicDelete: Verb = {
+  name: 'topic delete',
+  summary: 'Delete a topic with all its records',
+  operands: 'TOPIC',
+  minOperands: 1,
+  flags: { ...ADMIN_FLAG, json: JSON_FLAG },
+  async run(call) {
+    await new AdminClient(call).json('DELETE', topicPath(call));
+    const [name] = call.operands;
+    call.io.out(call.flags.has('json') ? `${JSON.stringify({ deleted: name })}\n` : `Topic ${name} deleted.\n`);
+    return EXIT.ok;
+  },
+};
+
+function topicPath(call: Call): string {
+  return `${TOPICS}/${encodeURIComponent(call.operands[0] ?? '')}`;
+}
+
+function settingsOf(call: Call, verb: Verb): Record<string, Json> {
+  const settings: Record<string, Json> = {};
+  for (const [flag, { path }] of Object.entries(SETTING_FLAGS)) {
+    const text = call.flags.get(flag);
+    if (text !== undefined) place(settings, path, settingFrom(flag, text, verb));
+  }
+  for (const path of call.flags.all('reset')) place(settings, path.split('.'), null);
+  return settings;
+}
+
+function settingFrom(flag: string, text: string, verb: Verb): Json {
+  if (flag === 'engine' || flag === 'cleanup') return text;
+  const unit = flag === 'retention' || flag === 'segment-time' ? 'ms' : 'bytes';
+  const value = flag === 'shards' ? (/^[0-9]+$/.test(text) ? Number(text) : undefined) : parseUnit(unit, text);
+  if (value === undefined) throw usage(verb, `--${flag} can't be ${JSON.stringify(text)}`);
+  return value;
+}
+
+function place(settings: Record<string, Json>, path: readonly string[], value: Json): void {
+  const [first = '', second] = path;
+  if (second === undefined) settings[first] = value;
+  // a section that an earlier flag may have begun
+  else settings[first] = { ...((settings[first] ?? {}) as Record<string, Json>), [second]: value };
+}
+
+function tell(call: Call, topic: TopicJson, done: string): number {
+  if (call.flags.has('json')) call.io.out(`${JSON.stringify(topic)}\n`);
+  else
+    call.io.out(
+      `Topic ${topic.name} ${done}: ${topic.shardCount} shards on engine ${String(topic.settings.engine)}.\n`,
+    );
+  return EXIT.ok;
+}
+
+function describe(topic: TopicWithShards): string {
+  const settings = flatten(topic.settings).map(([path, value]) => [
+    path,
+    pretty(path, value),
+    topic.origins[path] ?? '',
+  ]);
+  const segments = topic.shards.flatMap((shard) =>
+    shard.segments.map((segment) => [
+      shard.index,
+      segment.base,
+      segment.end ?? '',
+      segment.state,
+      segment.instance,
+      segment.epoch,
+      segment.bytes,
+      segment.id,
+    ]),
+  );
+  const shards = topic.shards.map(({ index, owner, offsets, unavailable }) => [
+    index,
+    owner,
+    offsets?.logStart ?? '?',
+    offsets?.committed ?? '?',
+    offsets?.epoch ?? '?',
+    unavailable === undefined ? 'ok' : `${unavailable.code}: ${unavailable.message}`,
+  ]);
+  return [
+    `Topic ${topic.name}, id ${topic.id}\n`,
+    table(['SETTING', 'VALUE', 'FROM'], settings),
+    table(['SHARD', 'OWNER', 'START', 'END', 'EPOCH', 'STATE'], shards),
+    table(['SHARD', 'BASE', 'END', 'STATE', 'ENGINE', 'EPOCH', 'BYTES', 'SEGMENT'], segments),
+  ].join('\n');
+}
+
+function flatten(settings: Readonly<Record<string, Json>>, prefix = ''): [string, Json][] {
+  return Object.entries(settings).flatMap(([key, value]): [string, Json][] =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) && key !== 'engineSettings'
+      ? flatten(value, `${prefix}${key}.`)
+      : [[prefix + key, value]],
+  );
+}
+
+function pretty(path: string, value: Json): string {
+  if (typeof value !== 'number') return typeof value === 'string' ? value : JSON.stringify(value);
+  if (/(^|\.)ms$|Ms$/.test(path)) return formatUnit('ms', value);
+  return /(^|\.)bytes$|Bytes$/.test(path) ? formatUnit('bytes', value) : String(value);
+}

@@ -1,0 +1,71 @@
+import type { Listener } from '@robustmq/core';
+import { VERSION } from '../version.ts';
+import type { RunningNode } from './node.ts';
+
+/** What a person wants to know first: where it listens, where the data is, what to try. */
+export function startUpText(node: RunningNode): string {
+  const { config } = node;
+  const listeners = node.listeners();
+  const engines = config.engines.map(({ name, use, definition }) => {
+    const fallback = name === config.policy.defaults.engine ? ', the default' : '';
+    return `${name} (${use}, durability ${definition.capabilities.durability}${fallback})`;
+  });
+  const lines: [string, string][] = [
+    ...listeners.map((listener): [string, string] => [listener.protocol, addressOf(listener)]),
+    ['data', config.data],
+    ['engines', engines.join(', ')],
+    ['config', config.file ?? 'none: defaults'],
+  ];
+  const width = Math.max(...lines.map(([name]) => name.length));
+  return `RobustMQ ${VERSION} is ready in ${node.status().uptimeMs} ms
+${lines.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('')}
+Try:
+${nextCommands(listeners)}`;
+}
+
+/** The same as one line of data. */
+export function startUpJson(node: RunningNode): string {
+  const { config } = node;
+  return `${JSON.stringify({
+    event: 'ready',
+    version: VERSION,
+    pid: process.pid,
+    startedInMs: node.status().uptimeMs,
+    listeners: node.listeners(),
+    data: config.data,
+    config: config.file ?? null,
+    engines: config.engines.map(({ name, use, source, definition }) => ({
+      name,
+      use,
+      source,
+      durability: definition.capabilities.durability,
+    })),
+    node: { id: config.node.id, clusterId: node.clusterId },
+  })}\n`;
+}
+
+function nextCommands(listeners: readonly Listener[]): string {
+  const mqtt = listeners.find(({ protocol }) => protocol === 'mqtt');
+  const kafka = listeners.find(({ protocol }) => protocol === 'kafka');
+  const admin = listeners.find(({ protocol }) => protocol === 'admin');
+  const commands: string[] = [];
+  if (mqtt !== undefined) commands.push(`mosquitto_pub -h ${hostOf(mqtt)} -p ${mqtt.port} -t hello -m world -q 1`);
+  if (kafka !== undefined && mqtt !== undefined)
+    commands.push(`kcat -b ${hostOf(kafka)}:${kafka.port} -C -t mqtt -o beginning -e`);
+  else if (kafka !== undefined) commands.push(`echo world | kcat -b ${hostOf(kafka)}:${kafka.port} -P -t hello`);
+  if (admin !== undefined) {
+    const flag =
+      admin.port === 9644 && hostOf(admin) === '127.0.0.1' ? '' : ` --admin http://${hostOf(admin)}:${admin.port}`;
+    commands.push(`robust-server topic ls${flag}`);
+  }
+  return commands.map((command) => `  ${command}\n`).join('');
+}
+
+function addressOf(listener: Listener): string {
+  const address = `${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`;
+  return listener.protocol === 'admin' ? `http://${address}` : address;
+}
+
+function hostOf(listener: Listener): string {
+  return listener.host === '0.0.0.0' || listener.host === '::' ? '127.0.0.1' : listener.host;
+}

@@ -1,0 +1,7 @@
+import { readFileSync } from 'node:fs';
+
+/** Of this package. */
+export const VERSION: string = String(
+  // our own manifest
+  (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version,
+);
