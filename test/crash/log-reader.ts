@@ -1,0 +1,81 @@
+import { checkBatch, decodeRecords, forEachBatch, type Random } from '@robustmq/core';
+import type { History } from './history.ts';
+import { KafkaWire } from './kafka-wire.ts';
+
+/** Reads shards by Kafka fetches and tells the history what is there. */
+export class LogReader {
+  readonly #history: History;
+  /** Where to go on, by shard. */
+  readonly #positions = new Map<string, number>();
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  /** What has come since the last time, up to the end as it is now. */
+  async catchUp(port: number, topic: string, partitions: number): Promise<void> {
+    await this.#each(port, topic, partitions, async (wire, partition, end) => {
+      const shard = `${topic}/${partition}`;
+      const from = this.#positions.get(shard) ?? 0;
+      if (end < from) throw new Error(`the end of ${shard} went back from ${from} to ${end}`);
+      this.#positions.set(shard, await this.#read(wire, topic, partition, from, end));
+    });
+  }
+
+  /** Everything again from the start. */
+  async readAgain(port: number, topic: string, partitions: number): Promise<void> {
+    await this.#each(port, topic, partitions, async (wire, partition, end) => {
+      await this.#read(wire, topic, partition, 0, end);
+    });
+  }
+
+  /** A stretch of what was read before, wherever chance says. */
+  async lookBack(port: number, topic: string, partitions: number, random: Random): Promise<void> {
+    await this.#each(port, topic, partitions, async (wire, partition, end) => {
+      const from = Math.floor(random.next() * Math.max(0, end - 500));
+      await this.#read(wire, topic, partition, from, Math.min(end, from + 500));
+    });
+  }
+
+  async #each(
+    port: number,
+    topic: string,
+    partitions: number,
+    visit: (wire: KafkaWire, partition: number, end: number) => Promise<void>,
+  ): Promise<void> {
+    const wire = await KafkaWire.open(port);
+    try {
+      for (let partition = 0; partition < partitions; partition++) {
+        const { error, offset } = await wire.listOffset(topic, partition, -1);
+        if (error !== 0) throw new Error(`the end of ${topic}/${partition}: error ${error}`);
+        await visit(wire, partition, offset);
+      }
+    } finally {
+      wire.close();
+    }
+  }
+
+  /** @returns where it stopped: at `end`, or behind it when a batch reaches further. */
+  async #read(wire: KafkaWire, topic: string, partition: number, from: number, end: number): Promise<number> {
+    const shard = `${topic}/${partition}`;
+    let next = from;
+    while (next < end) {
+      const { error, records } = await wire.fetch(topic, partition, next);
+      if (error !== 0) throw new Error(`fetch of ${shard} at ${next}: error ${error}`);
+      const asked = next;
+      forEachBatch(
+        records,
+        (_header, at) => {
+          for (const { offset, value } of decodeRecords(records, {}, at)) {
+            if (offset < asked) continue;
+            this.#history.read(shard, offset, value);
+            next = offset + 1;
+          }
+        },
+        checkBatch,
+      );
+      if (next === asked) throw new Error(`fetch of ${shard} at ${next} gives nothing, and the end is ${end}`);
+    }
+    return next;
+  }
+}
