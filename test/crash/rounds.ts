@@ -159,8 +159,8 @@ function report(): void {
   const clean = failure === undefined && violations.length === 0;
   for (const { anomaly, detail } of violations) console.error(`${anomaly}: ${detail}`);
   if (failure !== undefined) console.error(failure);
-  const byAnomaly = Object.groupBy(violations, (violation) => violation.anomaly);
-  const found = Object.fromEntries(Object.entries(byAnomaly).map(([anomaly, all]) => [anomaly, all?.length ?? 0]));
+  const found: Record<string, number> = {};
+  for (const { anomaly } of violations) found[anomaly] = (found[anomaly] ?? 0) + 1;
   console.log(
     JSON.stringify({ seed, rounds, killedInStart, ...history.counts, seconds: elapsedSeconds(), found, clean }),
   );
