@@ -101,8 +101,8 @@ function readClientId(reader: ByteReader, version: Version): string {
   try {
     return reader.name();
   } catch (error) {
-    const whole = reader.left >= 2 && reader.left - 2 >= ((reader.bytes[at] ?? 0) << 8) + (reader.bytes[at + 1] ?? 0);
-    if (!whole) throw error;
+    const length = ((reader.bytes[at] ?? 0) << 8) + (reader.bytes[at + 1] ?? 0);
+    if (reader.end - at < 2 + length) throw error; // cut off, not unfit
     throw new ConnectRefused(5, REASON.clientIdInvalid, 2, 'a client id that is not fit to be one [MQTT-3.1.3-4]');
   }
 }

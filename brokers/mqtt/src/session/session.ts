@@ -206,6 +206,11 @@ export class Session implements DeliverySink {
     const connack = acceptConnect(packet, this.#clientId, this.#limits);
     if (!this.#port.authorize('connect', this.#clientId))
       throw new ConnectRefused(packet.version, REASON.notAuthorized, 5, 'the principal may not connect');
+    const limit = packet.properties.maximumPacketSize;
+    if (limit !== undefined && sizeOf(connack, packet.version) > limit) {
+      this.#end('not even the CONNACK fits in the largest packet the client takes'); // [MQTT-3.1.2-24]
+      return;
+    }
     this.#connect = packet;
     this.#outbox = new Outbox(
       {
@@ -328,7 +333,7 @@ function toFloor<T extends { readonly qos: 0 | 1 | 2 }>(will: T): T & { readonly
   return { ...will, qos: will.qos === 0 ? 0 : 1, retain: false };
 }
 
-function sizeOf(packet: Publish, version: Version): number {
+function sizeOf(packet: Outgoing, version: Version): number {
   let bytes = 0;
   for (const chunk of encodePacket(packet, version)) bytes += chunk.length;
   return bytes;
