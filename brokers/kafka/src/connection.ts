@@ -110,8 +110,8 @@ export class Connection {
     }
     const { idleTimeoutMs } = this.#services.settings;
     const allowed = ARRIVAL_MS + this.#frames.admittedBytes / SLOWEST_BYTES_PER_MS;
-    if (this.#frames.partial && this.#reading && now - this.#frameSince > allowed)
-      this.close('stalled', 'a request did not arrive in time');
+    const expecting = this.#frames.partial && (this.#reading || (this.#outputFull && this.#frames.admittedBytes > 0));
+    if (expecting && now - this.#frameSince > allowed) this.close('stalled', 'a request did not arrive in time');
     else if (now - this.#lastActive > idleTimeoutMs && (this.#slots.length === 0 || this.#outputFull))
       this.close('idle', `nothing moved for ${idleTimeoutMs} ms`);
   }

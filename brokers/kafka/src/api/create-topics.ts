@@ -17,12 +17,13 @@ export const createTopics: Api = defineApi({
   request: createTopicsRequest,
   response: createTopicsResponse,
   async handle({ topics, validateOnly }, context) {
-    const results = topics.map(async (wanted) => {
-      const twice = topics.filter((other) => other.name === wanted.name).length > 1;
-      const result = twice
-        ? failure('INVALID_REQUEST', `the request names ${wanted.name} more than once`)
-        : await create(wanted, validateOnly, context);
-      return isFailure(result) ? refusal(wanted.name, result, context) : created(wanted.name, result, validateOnly);
+    const byName = Map.groupBy(topics, ({ name }) => name);
+    const results = [...byName].map(async ([name, [wanted, again]]) => {
+      const result =
+        wanted === undefined || again !== undefined
+          ? failure('INVALID_REQUEST', `the request names ${name} more than once`)
+          : await create(wanted, validateOnly, context);
+      return isFailure(result) ? refusal(name, result, context) : created(name, result, validateOnly);
     });
     return { topics: await Promise.all(results) };
   },

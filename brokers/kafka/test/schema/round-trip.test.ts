@@ -32,7 +32,7 @@ describe('the codec', () => {
     codecOf(produce.request, 9).encode(writer, {
       ...{ transactionalId: null, acks: -1, timeoutMs: 1 },
       topicData: [{ name: 't', topicId: '', partitionData: [{ index: 0, records: [chunk] }] }],
-    });
+    } as unknown as Encodable<MessageTable>);
     const parts = writer.finish();
     expect(parts).toContain(chunk);
     const frame = Buffer.concat(parts);

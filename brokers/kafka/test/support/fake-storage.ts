@@ -144,7 +144,10 @@ export class FakeShard implements Shard {
   credit: Promise<void> | undefined;
   /** What the next append ends with. */
   failure: Error | undefined;
+  /** What the store keeps, */
   readonly batches: Buffer[] = [];
+  /** and the very bytes it was given. */
+  readonly given: Uint8Array[] = [];
   readonly #sequences = new Map<number, number>();
   readonly #wake: () => void;
 
@@ -169,6 +172,7 @@ export class FakeShard implements Shard {
         this.#sequences.set(header.producerId, header.baseSequence + header.recordCount);
       }
       const batch = batches[i] as Uint8Array;
+      this.given.push(batch);
       patchOffsetAndEpoch(batch, this.end, this.epoch);
       this.end += header.lastOffsetDelta + 1;
       this.batches.push(Buffer.from(batch));
