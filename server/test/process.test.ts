@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { FREE_PORTS, inFolder } from './node-fixture.ts';
+
+const BIN = fileURLToPath(new URL('../../bin/robust-server', import.meta.url));
+
+interface Started {
+  readonly child: ChildProcess;
+  /** The start-up message, or undefined when it ended before. */
+  readonly ready: { readonly pid: number; readonly startedInMs: number; readonly data: string } | undefined;
+  /** Exit code and everything on standard error, once it has ended. */
+  readonly ended: Promise<{ readonly code: number | null; readonly error: string }>;
+}
+
+async function start(folder: string, ...words: string[]): Promise<Started> {
+  const sets = FREE_PORTS.flatMap((set) => ['--set', set]);
+  const child = spawn(BIN, ['start', '--json', ...sets, ...words], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  let error = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    error += text;
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code: typeof code === 'number' ? code : null, error }));
+  const lines = createInterface({ input: child.stdout ?? process.stdin });
+  const line = await Promise.race([once(lines, 'line').then(([text]) => String(text)), ended.then(() => undefined)]);
+  return { child, ended, ready: line === undefined ? undefined : JSON.parse(line) };
+}
+
+test('start prints one line of JSON, serves, and ends with 0 on SIGTERM and on SIGINT', () =>
+  inFolder(async (folder) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const node = await start(folder);
+      // one process: the launcher has become the server
+      expect(node.ready).toMatchObject({ event: 'ready', pid: node.child.pid, data: expect.stringContaining('data') });
+      node.child.kill(signal);
+      expect(await node.ended).toMatchObject({ code: 0 });
+    }
+  }));
+
+test('a second process on the same data directory is refused and the first goes on', () =>
+  inFolder(async (folder) => {
+    const first = await start(folder);
+    const second = await start(folder);
+    expect(second.ready).toBeUndefined();
+    expect(await second.ended).toMatchObject({ code: 1, error: expect.stringContaining('DIRECTORY_LOCKED') });
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toMatchObject({ code: 0 });
+  }));
+
+test('kill -9 leaves nothing that keeps the next start from working', () =>
+  inFolder(async (folder) => {
+    const first = await start(folder);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const second = await start(folder);
+    expect(second.ready).toBeDefined();
+    second.child.kill('SIGTERM');
+    expect(await second.ended).toMatchObject({ code: 0 });
+  }));
+
+test('a wider bind than loopback warns aloud', () =>
+  inFolder(async (folder) => {
+    const node = await start(folder, '--set', 'brokers.mqtt.host=0.0.0.0');
+    node.child.kill('SIGTERM');
+    expect((await node.ended).error).toMatch(/warn .*NO AUTHENTICATION/);
+  }));
