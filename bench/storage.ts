@@ -1,0 +1,119 @@
+/**
+ * `npm run bench:storage [-- --seconds 1 --repeat 3 --dir /tmp]`: local-file behind core's shards against the raw disk, by turns in one run,
+ * so that what disturbs the machine disturbs both; the lag of the event loop meanwhile; and the memory engine in batches of 100.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import type { Shard } from '@robustmq/core';
+import type { RunningNode } from '@robustmq/server';
+import { closedLoop, type LoopResult, median } from './closed-loop.ts';
+import { machineFacts } from './machine.ts';
+import { storageNode } from './node.ts';
+import { RawGroupCommit } from './raw-group-commit.ts';
+import { shardAppends } from './shard-appends.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '1' },
+    repeat: { type: 'string', default: '3' },
+    dir: { type: 'string', default: tmpdir() },
+  },
+});
+const seconds = Number(flags.seconds);
+const repeat = Number(flags.repeat);
+const RECORD_BYTES = 1024;
+const IN_FLIGHT = [1, 64, 256, 1024];
+const SHARDS = [1, 1000];
+/** The resolution of the lag measure, which is part of what it reports. */
+const LAG_RESOLUTION_MS = 1;
+
+const directory = await mkdtemp(join(flags.dir, 'robust-bench-'));
+try {
+  console.log(`${await machineFacts(directory)}\n`);
+  console.log(
+    `1 KB records, each an append of its own; ${repeat} x ${seconds} s each, raw and local-file by turns; medians`,
+  );
+  console.log(
+    'shards  in flight |     raw/s   p50 ms   p99 ms | local-file/s   p50 ms   p99 ms | ratio | loop lag p99 ms',
+  );
+  const raw = new RawGroupCommit(directory, RECORD_BYTES);
+  for (const shards of SHARDS) await localFile(raw, shards);
+  raw.close();
+  await memory();
+} finally {
+  await rm(directory, { recursive: true });
+}
+
+async function localFile(raw: RawGroupCommit, count: number): Promise<void> {
+  const node = await storageNode(join(directory, `data-${count}`), ['defaults.segment.bytes=1GiB']);
+  const shards = await openShards(node, 'bench', count);
+  for (const inFlight of IN_FLIGHT) {
+    const raws: LoopResult[] = [];
+    const ours: LoopResult[] = [];
+    const lags: number[] = [];
+    for (let round = 0; round < repeat; round++) {
+      raws.push(await closedLoop(inFlight, seconds, raw.send));
+      const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
+      lag.enable();
+      ours.push(await closedLoop(inFlight, seconds, shardAppends(shards, { records: 1, valueBytes: RECORD_BYTES })));
+      lag.disable();
+      lags.push(lag.percentile(99) / 1e6 - LAG_RESOLUTION_MS);
+    }
+    const ratio = median(ours.map((one, round) => one.perSecond / (raws[round]?.perSecond ?? Number.NaN)));
+    const row = [
+      count.toString().padStart(6),
+      `${inFlight.toString().padStart(10)} |`,
+      `${columns(raws, 9)} |`,
+      `${columns(ours, 12)} |`,
+      `${ratio.toFixed(2).padStart(5)} |`,
+      median(lags).toFixed(1).padStart(8),
+    ];
+    console.log(row.join(' '));
+  }
+  await node.stop();
+  await rm(join(directory, `data-${count}`), { recursive: true });
+}
+
+async function memory(): Promise<void> {
+  const node = await storageNode(join(directory, 'memory'), ['defaults.engine=memory']);
+  console.log('\nmemory engine, batches of 100 records of 100 bytes\nshards  in flight | records/s   p50 ms   p99 ms');
+  for (const count of [1, 16]) {
+    const shards = await openShards(node, `memory-${count}`, count);
+    for (const inFlight of [1, 16, 64]) {
+      const results: LoopResult[] = [];
+      for (let round = 0; round < repeat; round++)
+        results.push(await closedLoop(inFlight, seconds, shardAppends(shards, { records: 100, valueBytes: 100 })));
+      const records = results.map((one) => ({ ...one, perSecond: one.perSecond * 100 }));
+      console.log(`${count.toString().padStart(6)} ${inFlight.toString().padStart(10)} | ${columns(records, 9)}`);
+    }
+  }
+  await node.stop();
+}
+
+/** Each has been written to once: its segment is open. */
+async function openShards(node: RunningNode, name: string, count: number): Promise<readonly Shard[]> {
+  const topic = await node.storage.createTopic(name, { overrides: { shards: count } });
+  const shards = node.storage.shards(topic);
+  const send = shardAppends(shards, { records: 1, valueBytes: 1 });
+  await Promise.all(
+    shards.map(
+      (_, client) =>
+        new Promise<void>((resolve, reject) => {
+          send(client, (error) => (error === undefined ? resolve() : reject(error)));
+        }),
+    ),
+  );
+  return shards;
+}
+
+function columns(results: readonly LoopResult[], width: number): string {
+  const rate = median(results.map((one) => one.perSecond));
+  const p50 = median(results.map((one) => one.p50Ms));
+  const p99 = median(results.map((one) => one.p99Ms));
+  return [Math.round(rate).toString().padStart(width), p50.toFixed(2).padStart(8), p99.toFixed(2).padStart(8)].join(
+    ' ',
+  );
+}
