@@ -10,9 +10,9 @@ import {
   systemRandom,
 } from '@robustmq/core';
 import { afterEach } from 'vitest';
+import { FakeStorage } from '../../common/test/fake-storage.ts';
 import mqtt, { type MqttSettings } from '../src/index.ts';
 import { settingsSchema } from '../src/settings.ts';
-import { FakeStorage } from './fake-storage.ts';
 
 export interface StartedBroker<Storage extends StorageAdapter = FakeStorage> {
   readonly broker: Broker;
