@@ -1,16 +1,14 @@
 import type { Socket } from 'node:net';
-import type { Broker, BrokerContext, Principal, Timer } from '@robustmq/core';
+import { ANONYMOUS, TcpListener } from '@robustmq/broker-common';
+import type { Broker, BrokerContext, Timer } from '@robustmq/core';
 import { apis } from './api/registry.ts';
 import { Connection } from './connection.ts';
 import { createMetrics } from './metrics.ts';
 import { SocketPort } from './net/socket-port.ts';
-import { listenTcp, type TcpListener } from './net/tcp-listener.ts';
 import { TurnWriter } from './net/turn-writer.ts';
 import { OutputAccount } from './output-account.ts';
 import type { Endpoint, Services } from './services.ts';
 import type { KafkaSettings } from './settings.ts';
-
-const ANONYMOUS: Principal = { name: 'anonymous', tenant: 'default' };
 
 /** How often connections are looked at for being idle or stalled: one timer for all of them. */
 const SWEEP_MS = 1000;
@@ -27,7 +25,6 @@ export async function openKafkaBroker(ctx: BrokerContext<KafkaSettings>): Promis
     metrics: createMetrics(ctx.metrics, { connections: () => open.size, outputBytes: () => output.held }),
   };
   const writer = new TurnWriter();
-  const setting = `brokers.${ctx.instance}.port`;
 
   function accept(socket: Socket): void {
     if (!mayConnect(socket)) {
@@ -68,27 +65,26 @@ export async function openKafkaBroker(ctx: BrokerContext<KafkaSettings>): Promis
     });
   }
 
-  const listener: TcpListener = await listenTcp({ host: config.host, port: config.port, setting }, accept);
+  const listener = await TcpListener.bind({
+    ...{ protocol: 'kafka', host: config.host, port: config.port, setting: `brokers.${ctx.instance}` },
+    connection: accept,
+  });
   sweepLater();
-  let stopped: Promise<void> | undefined;
-  const stop = (): Promise<void> => (stopped ??= listener.stop());
   const close = async (): Promise<void> => {
     sweep?.cancel();
-    const listening = stop();
+    listener.stop();
     for (const [connection, socket] of open) {
       connection.close('shutdown');
       socket.destroy();
     }
-    await listening;
   };
   ctx.signal.addEventListener('abort', () => void close(), { once: true });
 
   return {
-    listeners: () => [{ protocol: 'kafka', host: config.host, port: listener.port, setting }],
+    listeners: () => [listener],
     async drain() {
-      const listening = stop();
+      listener.stop();
       for (const connection of open.keys()) connection.drain();
-      await listening;
     },
     close,
   };

@@ -1,7 +1,7 @@
 import { RobustError } from '@robustmq/core';
 
 /** Codes of this package; docs/errors.md says what to do about each. */
-export const KAFKA_CODES = ['KAFKA_FRAME_INVALID', 'KAFKA_REQUEST_INVALID', 'KAFKA_LISTEN_FAILED'] as const;
+export const KAFKA_CODES = ['KAFKA_FRAME_INVALID', 'KAFKA_REQUEST_INVALID'] as const;
 export type KafkaCode = (typeof KAFKA_CODES)[number];
 
 /** What a peer sent is no Kafka request, or not the one it says it is. Its connection is closed. */

@@ -1,9 +1,9 @@
-import type { Topic } from '@robustmq/core';
+import { topicInTenant } from '@robustmq/broker-common';
+import { isStorageError, type Topic } from '@robustmq/core';
 import { ERRORS } from '../error-codes.ts';
 import { createTopicsRequest, createTopicsResponse } from '../schema/create-topics.ts';
 import type { Decoded } from '../schema/table.ts';
 import { failure, failureOf, type KafkaFailure } from '../storage-errors.ts';
-import { storedName } from '../tenant.ts';
 import { overridesOf, shownConfigs } from '../topic-configs.ts';
 import { ZERO_UUID } from '../wire/uuid.ts';
 import { type Api, defineApi, type RequestContext } from './api.ts';
@@ -17,12 +17,12 @@ export const createTopics: Api = defineApi({
   request: createTopicsRequest,
   response: createTopicsResponse,
   async handle({ topics, validateOnly }, context) {
-    const byName = Map.groupBy(topics, ({ name }) => name);
-    const results = [...byName].map(async ([name, [wanted, again]]) => {
-      const result =
-        wanted === undefined || again !== undefined
-          ? failure('INVALID_REQUEST', `the request names ${name} more than once`)
-          : await create(wanted, validateOnly, context);
+    const byName = new Map(topics.map((wanted) => [wanted.name, wanted]));
+    const twice = new Set(topics.filter((wanted) => byName.get(wanted.name) !== wanted).map(({ name }) => name));
+    const results = [...byName].map(async ([name, wanted]) => {
+      const result = twice.has(name)
+        ? failure('INVALID_REQUEST', `the request names ${name} more than once`)
+        : await create(wanted, validateOnly, context);
       return isFailure(result) ? refusal(name, result, context) : created(name, result, validateOnly);
     });
     return { topics: await Promise.all(results) };
@@ -38,14 +38,20 @@ async function create(wanted: Wanted, validateOnly: boolean, context: RequestCon
   const overrides = overridesOf(wanted.configs);
   if (isFailure(overrides)) return overrides;
   try {
-    return await services.storage.createTopic(storedName(principal, wanted.name), {
+    return await services.storage.createTopic(topicInTenant(principal, wanted.name), {
       overrides: shards === undefined ? overrides : { ...overrides, shards },
       validateOnly,
     });
   } catch (error) {
-    return failureOf(error, logger);
+    const told = failureOf(error, logger);
+    // the store has one code for names and settings, Kafka has two
+    const settings = isStorageError(error, 'TOPIC_INVALID', 'NOT_SUPPORTED') && TOPIC_NAME.test(wanted.name);
+    return settings ? failure('INVALID_CONFIG', told.message) : told;
   }
 }
+
+/** Kafka's rule, and the store's. */
+const TOPIC_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
 
 /** @returns undefined for the default */
 function partitionCount(wanted: Wanted, nodeId: number): number | undefined | KafkaFailure {

@@ -1,9 +1,10 @@
+import { topicInTenant } from '@robustmq/broker-common';
 import type { Shard, Topic } from '@robustmq/core';
 import { ERRORS } from '../error-codes.ts';
 import { metadataRequest, metadataResponse } from '../schema/metadata.ts';
 import type { Decoded } from '../schema/table.ts';
 import { failure, failureOf, type KafkaFailure } from '../storage-errors.ts';
-import { clientName, storedName } from '../tenant.ts';
+import { clientName } from '../tenant.ts';
 import { ZERO_UUID } from '../wire/uuid.ts';
 import { type Api, defineApi, type RequestContext } from './api.ts';
 import { authorizedOperations } from './authorized-operations.ts';
@@ -44,13 +45,13 @@ function all(request: Request, context: RequestContext) {
     const name = clientName(context.principal, topic);
     return name !== undefined && authorizer.authorize(context.principal, 'describe', { type: 'topic', name });
   });
-  return visible.map((topic) => describe(topic, request, context));
+  return visible.map((topic) => describe(topic, false, request, context));
 }
 
 function named(request: Request, context: RequestContext) {
   return (request.topics ?? []).map(async (ref) => {
     const found = await findOrCreate(ref, request, context);
-    return isFailure(found) ? refusal(ref, found, context) : describe(found, request, context);
+    return isFailure(found) ? refusal(ref, found, context) : describe(found, true, request, context);
   });
 }
 
@@ -62,7 +63,7 @@ async function findOrCreate(ref: TopicRef, request: Request, context: RequestCon
   const name = ref.name ?? '';
   if (!services.authorizer.authorize(principal, 'create', { type: 'topic', name })) return found;
   try {
-    return await services.storage.ensureTopic(storedName(principal, name));
+    return await services.storage.ensureTopic(topicInTenant(principal, name));
   } catch (error) {
     const told = failureOf(error, logger);
     // a client asks again for a topic without a leader, and gives up on most other codes
@@ -84,7 +85,11 @@ function refusal({ name, topicId }: TopicRef, told: KafkaFailure, { services, ve
   return { errorCode: told.code, name: shownName, topicId, partitions: [] };
 }
 
-async function describe(topic: Topic, request: Request, context: RequestContext) {
+/**
+ * Epochs are told for topics that were named: a shard has to be opened to know its own, and a list of all topics is no reason to open
+ * all shards of the node.
+ */
+async function describe(topic: Topic, withEpochs: boolean, request: Request, context: RequestContext) {
   const name = clientName(context.principal, topic) ?? '';
   const shards = context.services.storage.shards(topic);
   return {
@@ -92,18 +97,18 @@ async function describe(topic: Topic, request: Request, context: RequestContext)
     name,
     topicId: topic.id,
     isInternal: topic.internal,
-    partitions: await Promise.all(shards.map((shard) => partition(shard, context))),
+    partitions: await Promise.all(shards.map((shard) => partition(shard, withEpochs, context))),
     topicAuthorizedOperations: request.includeTopicAuthorizedOperations
       ? authorizedOperations(context, { type: 'topic', name })
       : NOT_TOLD,
   };
 }
 
-async function partition(shard: Shard, { services, version }: RequestContext) {
+async function partition(shard: Shard, withEpoch: boolean, { services, version }: RequestContext) {
   const { owner, index } = shard;
   const here = shard.unavailable === undefined && owner === services.node.id;
   let leaderEpoch = -1;
-  if (here && version >= 7)
+  if (here && withEpoch && version >= 7)
     leaderEpoch = await shard.offsets().then(
       ({ epoch }) => epoch,
       () => -1,

@@ -1,3 +1,4 @@
+import { topicInTenant } from '@robustmq/broker-common';
 import {
   BATCH_HEADER_BYTES,
   BATCH_LOG_OVERHEAD,
@@ -12,7 +13,6 @@ import {
 import { produceRequest, produceResponse } from '../schema/produce.ts';
 import type { Decoded } from '../schema/table.ts';
 import { failure, failureOf, type KafkaFailure } from '../storage-errors.ts';
-import { storedName } from '../tenant.ts';
 import { ZERO_UUID } from '../wire/uuid.ts';
 import { type Answer, type Api, CLOSE_CONNECTION, defineApi, NO_RESPONSE, type RequestContext } from './api.ts';
 import { isFailure, shardFor, topicFor } from './partition.ts';
@@ -138,7 +138,7 @@ async function prepare(
   let deliveries = first;
   for (const topic of request.topicData) {
     if (!isMissing(topic, context)) continue;
-    await services.storage.ensureTopic(storedName(principal, topic.name)).catch((error: unknown) => {
+    await services.storage.ensureTopic(topicInTenant(principal, topic.name)).catch((error: unknown) => {
       logger.debug({ err: error, topic: topic.name }, 'a topic was not created on Produce');
     });
     deliveries = address(request, context);

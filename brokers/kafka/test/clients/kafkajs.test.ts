@@ -1,27 +1,27 @@
+import type { StorageAdapter } from '@robustmq/core';
 import { CompressionTypes, ConfigSource, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { FakeStorage } from '../support/fake-storage.ts';
-import { type RunningBroker, runBroker } from '../support/run-broker.ts';
+import { type RunningBroker, runBrokerOver, STORAGES } from '../support/run-broker.ts';
 import { kafkajsFetch } from './kafkajs-fetch.ts';
 
-let running: RunningBroker<FakeStorage>;
+let running: RunningBroker<StorageAdapter>;
 let kafka: Kafka;
 
-beforeAll(async () => {
-  running = await runBroker();
-  kafka = new Kafka({
-    clientId: 'kafkajs-test',
-    brokers: [running.address],
-    logLevel: logLevel.NOTHING,
-    connectionTimeout: 3000,
-    requestTimeout: 5000,
-    retry: { retries: 2, initialRetryTime: 50 },
+describe.each(STORAGES)('kafkajs 2.2, unmodified, over $over', ({ open }) => {
+  beforeAll(async () => {
+    running = await runBrokerOver(await open());
+    kafka = new Kafka({
+      clientId: 'kafkajs-test',
+      brokers: [running.address],
+      logLevel: logLevel.NOTHING,
+      connectionTimeout: 3000,
+      requestTimeout: 5000,
+      retry: { retries: 2, initialRetryTime: 50 },
+    });
   });
-});
 
-afterAll(() => running.broker.close());
+  afterAll(() => running.broker.close());
 
-describe('kafkajs 2.2, unmodified', () => {
   it('produces with acks and reads the records back from an assigned partition', async () => {
     const producer = kafka.producer();
     await producer.connect();

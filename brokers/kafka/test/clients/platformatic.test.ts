@@ -1,19 +1,19 @@
 import { Admin, Consumer, ProduceAcks, type ProduceOptions, Producer, stringSerializers } from '@platformatic/kafka';
+import type { StorageAdapter } from '@robustmq/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { FakeStorage } from '../support/fake-storage.ts';
-import { type RunningBroker, runBroker } from '../support/run-broker.ts';
+import { type RunningBroker, runBrokerOver, STORAGES } from '../support/run-broker.ts';
 
-let running: RunningBroker<FakeStorage>;
-
-beforeAll(async () => {
-  running = await runBroker();
-});
-
-afterAll(() => running.broker.close());
+let running: RunningBroker<StorageAdapter>;
 
 const base = () => ({ clientId: 'platformatic-test', bootstrapBrokers: [running.address], timeout: 5000, retries: 1 });
 
-describe('@platformatic/kafka 2.12, unmodified', () => {
+describe.each(STORAGES)('@platformatic/kafka 2.12, unmodified, over $over', ({ open }) => {
+  beforeAll(async () => {
+    running = await runBrokerOver(await open());
+  });
+
+  afterAll(() => running.broker.close());
+
   it.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)(
     'produces with %s and fetches the records back',
     async (compression) => {

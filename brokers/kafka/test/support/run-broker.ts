@@ -10,6 +10,7 @@ import {
 } from '@robustmq/core';
 import kafka, { DEFAULT_SETTINGS, type KafkaSettings } from '../../src/index.ts';
 import { FakeStorage } from './fake-storage.ts';
+import { openRealStorage } from './real-storage.ts';
 
 export interface RunningBroker<S extends StorageAdapter> {
   readonly broker: Broker;
@@ -40,14 +41,27 @@ export function contextFor<S extends StorageAdapter>(
   };
 }
 
-/** A broker on a free port of the loopback. */
-export async function runBroker(
+/** A broker on a free port of the loopback, over the fake storage. */
+export function runBroker(
   settings: Partial<KafkaSettings> = {},
   rest: Partial<BrokerContext<KafkaSettings>> = {},
 ): Promise<RunningBroker<FakeStorage>> {
-  const storage = new FakeStorage();
+  return runBrokerOver(new FakeStorage(), settings, rest);
+}
+
+export async function runBrokerOver<S extends StorageAdapter>(
+  storage: S,
+  settings: Partial<KafkaSettings> = {},
+  rest: Partial<BrokerContext<KafkaSettings>> = {},
+): Promise<RunningBroker<S>> {
   const ctx = contextFor(storage, settings, rest);
   const broker = await kafka.open(ctx);
   const port = broker.listeners()[0]?.port ?? 0;
   return { broker, storage, memory: ctx.memory, port, address: `127.0.0.1:${port}` };
 }
+
+/** The storages that client tests run over: the fake, and core's own on the memory engine. */
+export const STORAGES: readonly { readonly over: string; open(): Promise<StorageAdapter> }[] = [
+  { over: 'the fake storage', open: async () => new FakeStorage() },
+  { over: 'core on the memory engine', open: openRealStorage },
+];
