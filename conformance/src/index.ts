@@ -1,1 +1,16 @@
-export {};
+/**
+ * The suite that proves a RobustMQ storage engine. See README.md for ten lines that run it.
+ */
+export type { Area, Check, EngineHarness, Log, Promised, ShardHarness } from './check.ts';
+export { describePromises } from './describe.ts';
+export { checks, promises } from './promises.ts';
+export { type RunOptions, runCheck, type Stage } from './run-check.ts';
+export { formatScorecard, runScorecard, type Scorecard, type ScorecardOptions } from './scorecard.ts';
+export {
+  type EngineConformanceOptions,
+  engineConformance,
+  type Runner,
+  type ShardConformanceOptions,
+  shardConformance,
+} from './suite.ts';
+export { openWorld, type WorldOptions } from './world.ts';

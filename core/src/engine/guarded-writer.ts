@@ -20,6 +20,9 @@ const REFUSALS: ReadonlySet<StorageCode> = new Set<StorageCode>([
   'INVALID_ARGUMENT',
 ]);
 
+/** A wait for credit that ends for these reasons says nothing bad about the writer. */
+const ENDINGS: ReadonlySet<StorageCode> = new Set<StorageCode>(['SEGMENT_SEALED', 'CLOSED', 'ABORTED']);
+
 /**
  * The writing side of a segment. Appends are dispatched as they are called and settled by one loop in the order of their calls,
  * whatever order the engine settles in: one promise each, nothing else that an append alone would pay for.
@@ -85,7 +88,7 @@ export class GuardedWriter implements SegmentWriter {
           'BATCH_TOO_LARGE',
           `One append of ${bytes} bytes, the limit is ${this.#context.maxAppendBytes}`,
         );
-      if (!this.#hasCredit(bytes)) throw this.#error('BACKPRESSURE', `No credit for ${bytes} bytes: wait for ready()`);
+      if (!this.#hasCredit(bytes)) return this.#refuseForCredit(bytes);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -109,7 +112,7 @@ export class GuardedWriter implements SegmentWriter {
         this.#noCredit = undefined;
       },
       (error: unknown) => {
-        throw this.#context.failure(error, 'give credit', this.#where(), 'WRITER_FAILED');
+        throw this.#failWaiting(error);
       },
     );
   }
@@ -314,11 +317,32 @@ export class GuardedWriter implements SegmentWriter {
     if (wait === undefined) return true;
     const noCredit = { bytes };
     this.#noCredit = noCredit;
-    const over = (): void => {
-      if (this.#noCredit === noCredit) this.#noCredit = undefined;
-    };
-    wait.then(over, over);
+    wait.then(
+      () => this.#creditAgain(noCredit),
+      (error: unknown) => {
+        this.#creditAgain(noCredit);
+        this.#failWaiting(error);
+      },
+    );
     return false;
+  }
+
+  #creditAgain(noCredit: object): void {
+    if (this.#noCredit === noCredit) this.#noCredit = undefined;
+  }
+
+  /** A writer that was fenced has no credit either, and says so by rejecting: that is the better answer. */
+  async #refuseForCredit(bytes: number): Promise<never> {
+    await null;
+    await null;
+    if (!this.#mayGoOn()) throw this.#refusal();
+    throw this.#error('BACKPRESSURE', `No credit for ${bytes} bytes: wait for ready()`);
+  }
+
+  #failWaiting(error: unknown): StorageError {
+    const typed = this.#context.failure(error, 'give credit', this.#where(), 'WRITER_FAILED');
+    if (!ENDINGS.has(typed.code)) this.#failure ??= typed;
+    return typed;
   }
 
   #settled(): Promise<void> {

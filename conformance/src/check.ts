@@ -1,0 +1,109 @@
+import type { EngineCapabilities, EngineDefinition, Random, Shard, StorageEngine } from '@robustmq/core';
+
+export type Area =
+  | 'order'
+  | 'atomicity'
+  | 'durability'
+  | 'visibility'
+  | 'fencing'
+  | 'recovery'
+  | 'ingest'
+  | 'reads'
+  | 'timestamps'
+  | 'sealing'
+  | 'deletion'
+  | 'multiplexing'
+  | 'limits'
+  | 'leaks'
+  | 'capabilities'
+  | 'producers'
+  | 'chains';
+
+/** What a check is about, for people: the table behind docs/conformance.md. */
+export interface Promised {
+  /** `SHARD-017`. Stays with its promise for ever; a promise that goes leaves its number unused. */
+  readonly id: string;
+  readonly level: 'MUST' | 'SHOULD';
+  readonly area: Area;
+  /** What comes after `MUST`. */
+  readonly promise: string;
+  /** What breaks without it, and who learned that the hard way. */
+  readonly why: string;
+}
+
+/**
+ * `engine`: of an engine alone. `log`: of whatever appends and reads, so it is checked of an engine's segments and again of a shard above
+ * them. `shard`: of a shard alone.
+ */
+export type Check = Promised &
+  (
+    | { readonly subject: 'engine'; readonly claimed?: Claim; run(trial: EngineTrial): Promise<void> }
+    | { readonly subject: 'log'; readonly claimed?: Claim; run(trial: LogTrial): Promise<void> }
+    | { readonly subject: 'shard'; readonly claimed?: Claim; run(trial: ShardTrial): Promise<void> }
+  );
+
+/** Whether the promise is made at all: by what the engine declares, and by nothing else. */
+export type Claim = (capabilities: EngineCapabilities, harness: { readonly canCrash: boolean }) => boolean;
+
+export const durable: Claim = ({ durability }) => durability !== 'none';
+export const appends: Claim = ({ append }) => append;
+export const appendsDurably: Claim = ({ append, durability }) => append && durability !== 'none';
+export const survivesCrashes: Claim = (capabilities, { canCrash }) =>
+  canCrash && appendsDurably(capabilities, { canCrash });
+
+export interface EngineTrial {
+  readonly definition: EngineDefinition;
+  readonly harness: EngineHarness;
+  readonly random: Random;
+  /** Of `harness`: another one after a reopen. */
+  readonly engine: StorageEngine;
+}
+
+export interface LogTrial {
+  readonly definition: EngineDefinition;
+  readonly log: Log;
+  readonly random: Random;
+}
+
+export interface ShardTrial {
+  readonly definition: EngineDefinition;
+  readonly harness: ShardHarness;
+  readonly random: Random;
+  readonly shard: Shard;
+}
+
+/** One engine instance on a medium of its own. */
+export interface EngineHarness {
+  /** Open, and behind core's wrapper. Another object after each reopen. */
+  readonly engine: StorageEngine;
+  /** True when `reopen({crash: true})` works: what was open is abandoned, can do nothing more to the medium, and was not closed. */
+  readonly canCrash: boolean;
+  reopen(options: { readonly crash: boolean }): Promise<void>;
+  /** Closes, and removes what is left. */
+  dispose(): Promise<void>;
+}
+
+/** One shard whose segments lie on the engine under test. */
+export interface ShardHarness {
+  /** The only shard of a topic. Another object after each reopen. */
+  readonly shard: Shard;
+  readonly canCrash: boolean;
+  reopen(options: { readonly crash: boolean }): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** The least that an engine's segments and a shard have in common. */
+export interface Log {
+  readonly canCrash: boolean;
+  /** Offsets are given in the order of the calls. */
+  append(
+    batches: readonly Uint8Array[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<{ readonly base: number; readonly next: number }>;
+  ready(bytes: number): Promise<void> | undefined;
+  read(from: number, maxBytes: number): Promise<{ readonly bytes: Uint8Array; readonly next: number }>;
+  offsets(): Promise<{ readonly start: number; readonly committed: number }>;
+  offsetForTimestamp(timestamp: number): Promise<number | undefined>;
+  /** Afterwards the log goes on at its end. */
+  reopen(options: { readonly crash: boolean }): Promise<void>;
+}

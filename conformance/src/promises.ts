@@ -1,0 +1,43 @@
+import type { Check, Promised } from './check.ts';
+import { atomicityChecks } from './checks/atomicity.ts';
+import { capabilityChecks } from './checks/capabilities.ts';
+import { chainChecks } from './checks/chains.ts';
+import { deletionChecks } from './checks/deletion.ts';
+import { durabilityChecks } from './checks/durability.ts';
+import { fencingChecks } from './checks/fencing.ts';
+import { ingestChecks } from './checks/ingest.ts';
+import { leakChecks } from './checks/leaks.ts';
+import { limitChecks } from './checks/limits.ts';
+import { multiplexingChecks } from './checks/multiplexing.ts';
+import { orderChecks } from './checks/order.ts';
+import { producerChecks } from './checks/producers.ts';
+import { readChecks } from './checks/reads.ts';
+import { recoveryChecks } from './checks/recovery.ts';
+import { sealingChecks } from './checks/sealing.ts';
+import { timestampChecks } from './checks/timestamps.ts';
+import { visibilityChecks } from './checks/visibility.ts';
+
+export const checks: readonly Check[] = [
+  ...orderChecks,
+  ...atomicityChecks,
+  ...durabilityChecks,
+  ...visibilityChecks,
+  ...fencingChecks,
+  ...recoveryChecks,
+  ...ingestChecks,
+  ...readChecks,
+  ...timestampChecks,
+  ...sealingChecks,
+  ...deletionChecks,
+  ...multiplexingChecks,
+  ...limitChecks,
+  ...leakChecks,
+  ...capabilityChecks,
+  ...producerChecks,
+  ...chainChecks,
+];
+
+/** Every promise that is checked, with the reason for it. */
+export const promises: readonly (Promised & { readonly subject: Check['subject'] })[] = checks.map(
+  ({ id, level, area, promise, why, subject }) => ({ id, level, area, promise, why, subject }),
+);

@@ -1,0 +1,91 @@
+import { type EngineDefinition, systemClock } from '@robustmq/core';
+import { SeededRandom } from '@robustmq/core/testing';
+import type { Check, EngineHarness, ShardHarness } from './check.ts';
+import { SegmentLog } from './segment-log.ts';
+import { ShardLog } from './shard-log.ts';
+
+/** Where the checks of one run happen. */
+export type Stage =
+  | { readonly kind: 'engine'; readonly open: () => Promise<EngineHarness> }
+  | { readonly kind: 'shard'; readonly open: () => Promise<ShardHarness> };
+
+export interface RunOptions {
+  readonly seed?: number;
+  /** A check that takes longer has failed. */
+  readonly timeoutMs?: number;
+}
+
+/** True when the check belongs on this stage. */
+export function belongsOn(check: Check, kind: Stage['kind']): boolean {
+  return check.subject === 'log' || check.subject === kind;
+}
+
+/** Runs one check in a world of its own. @returns false when the engine does not make the promise */
+export async function runCheck(
+  check: Check,
+  definition: EngineDefinition,
+  stage: Stage,
+  options: RunOptions = {},
+): Promise<boolean> {
+  // most claims hang on the declaration alone: no world is opened for what is not claimed
+  const claimed = (canCrash: boolean): boolean => check.claimed?.(definition.capabilities, { canCrash }) ?? true;
+  if (!claimed(true)) return false;
+  const { seed = 1, timeoutMs = 20_000 } = options;
+  const random = new SeededRandom(seed);
+  const harness = await stage.open();
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    if (!claimed(harness.canCrash)) return false;
+    await within(timeoutMs, runOn(check, definition, stage.kind, harness, random));
+  } catch (error) {
+    failure = { error };
+  }
+  try {
+    await within(timeoutMs, harness.dispose());
+  } catch (error) {
+    failure ??= { error };
+  }
+  if (failure !== undefined) throw named(check, seed, failure.error);
+  return true;
+}
+
+async function runOn(
+  check: Check,
+  definition: EngineDefinition,
+  kind: Stage['kind'],
+  harness: EngineHarness | ShardHarness,
+  random: SeededRandom,
+): Promise<void> {
+  if (check.subject === 'log') {
+    const log = 'engine' in harness ? await SegmentLog.open(harness) : new ShardLog(harness);
+    await check.run({ definition, log, random });
+  } else if (check.subject === 'engine' && 'engine' in harness) {
+    const trial = { definition, harness, random };
+    await check.run(
+      Object.defineProperty(trial, 'engine', { get: () => harness.engine }) as typeof trial & EngineHarness,
+    ); // as just added
+  } else if (check.subject === 'shard' && 'shard' in harness) {
+    const trial = { definition, harness, random };
+    await check.run(Object.defineProperty(trial, 'shard', { get: () => harness.shard }) as typeof trial & ShardHarness); // as just added
+  } else throw new Error(`${check.id} is no check of a ${kind}`);
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: { cancel(): void } | undefined;
+  // an unreferenced timer alone would let the process end in the middle of a check that hangs
+  const alive = setInterval(() => {}, 1000);
+  const late = new Promise<never>((_, reject) => {
+    timer = systemClock.timer(ms, () => reject(new Error(`it did not end within ${ms} ms`)));
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearInterval(alive);
+    timer?.cancel();
+  }
+}
+
+function named(check: Check, seed: number, error: unknown): Error {
+  const why = error instanceof Error ? error.message : String(error);
+  return new Error(`${check.id} ${check.level} ${check.promise}: ${why} (seed ${seed})`, { cause: error });
+}

@@ -1,0 +1,130 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type EngineContext,
+  type EngineDefinition,
+  lockDirectory,
+  nodeFileSystem,
+  type OpenEngineInstance,
+  openInstance,
+  type StorageEngine,
+  silentLogger,
+  systemClock,
+  systemRandom,
+  unreadMetrics,
+} from '@robustmq/core';
+import { FaultPlan, faultyFileSystem, MemoryMeta } from '@robustmq/core/testing';
+import type { EngineHarness } from './check.ts';
+
+export interface WorldOptions {
+  /** The instance's settings, with defaults filled in. */
+  readonly config: unknown;
+  /** Changes what the instance is given. */
+  readonly adjust?: (context: Omit<EngineContext, 'health'>) => Omit<EngineContext, 'health'>;
+}
+
+/** A world for an engine that lives on this machine: a directory of its own, real time and files, a Meta in memory. */
+export async function openWorld(definition: EngineDefinition, options: WorldOptions): Promise<EngineHarness> {
+  const world = new World(definition, options, await mkdtemp(join(tmpdir(), `robust-${definition.name}-`)));
+  await world.start();
+  return world;
+}
+
+class World implements EngineHarness {
+  readonly #definition: EngineDefinition;
+  readonly #options: WorldOptions;
+  readonly #dir: string;
+  readonly #meta = new MemoryMeta();
+  #life: Life | undefined;
+  readonly #abandoned: Life[] = [];
+
+  constructor(definition: EngineDefinition, options: WorldOptions, dir: string) {
+    this.#definition = definition;
+    this.#options = options;
+    this.#dir = dir;
+  }
+
+  get engine(): StorageEngine {
+    return this.#alive.instance.engine;
+  }
+
+  /** Memory goes with the process, and this process goes on: there is nothing that a crash here could show. */
+  get canCrash(): boolean {
+    return this.#definition.capabilities.durability !== 'none';
+  }
+
+  get instance(): OpenEngineInstance {
+    return this.#alive.instance;
+  }
+
+  async start(): Promise<void> {
+    const plan = new FaultPlan();
+    const locks: { release(): Promise<void> }[] = [];
+    const dir = join(this.#dir, 'instance');
+    await mkdir(dir, { recursive: true });
+    const context = {
+      instance: 'proven',
+      dir,
+      config: this.#options.config,
+      fs: faultyFileSystem(nodeFileSystem, plan),
+      lock: async (path: string) => {
+        const lock = await lockDirectory(path);
+        locks.push(lock);
+        return lock;
+      },
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+      metrics: unreadMetrics,
+      meta: this.#meta,
+      signal: new AbortController().signal,
+    };
+    const instance = await openInstance(this.#definition, this.#options.adjust?.(context) ?? context);
+    this.#life = { instance, plan, locks };
+  }
+
+  async reopen({ crash }: { readonly crash: boolean }): Promise<void> {
+    const life = this.#alive;
+    this.#life = undefined;
+    if (crash) {
+      // from here on it can do nothing to its files any more, and it never learns why
+      for (const operation of [
+        'open',
+        'create',
+        'read',
+        'write',
+        'sync',
+        'truncate',
+        'rename',
+        'unlink',
+        'syncDirectory',
+      ] as const)
+        life.plan.fail(operation, /^/, { code: 'EIO', times: Number.POSITIVE_INFINITY });
+      this.#abandoned.push(life);
+      for (const lock of life.locks) await lock.release();
+    } else await life.instance.close();
+    await this.start();
+  }
+
+  async dispose(): Promise<void> {
+    try {
+      await this.#life?.instance.close();
+      // only to let go of threads and descriptors
+      for (const { instance } of this.#abandoned) await instance.close().catch(() => {});
+    } finally {
+      await rm(this.#dir, { recursive: true, force: true });
+    }
+  }
+
+  get #alive(): Life {
+    if (this.#life === undefined) throw new Error('the world is closed');
+    return this.#life;
+  }
+}
+
+interface Life {
+  readonly instance: OpenEngineInstance;
+  readonly plan: FaultPlan;
+  readonly locks: readonly { release(): Promise<void> }[];
+}
