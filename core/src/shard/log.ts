@@ -134,7 +134,7 @@ export class ShardLog {
 
   append(batches: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<AppendResult> {
     try {
-      if (this.#draining || this.#phase === 'stopped')
+      if (this.#draining && this.#phase !== 'stopped')
         throw new StorageError('CLOSED', 'the node is stopping', { where: this.where });
       if (signal?.aborted) throw new StorageError('ABORTED', 'aborted before it was admitted', { where: this.where });
       const refusal = this.refusal();
