@@ -41,6 +41,11 @@ export class Framer {
     return this.#bodyBytes;
   }
 
+  /** Of the buffer they are kept in. */
+  get capacity(): number {
+    return this.#body?.length ?? 0;
+  }
+
   /** The body of the next packet, or `undefined` when the rest of it has not come yet. @throws MqttError: the stream can't be read any further. */
   next(): Uint8Array | undefined {
     if (!this.#headerDone && !this.#header()) return undefined;
