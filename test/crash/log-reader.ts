@@ -14,9 +14,10 @@ export class LogReader {
 
   /** What has come since the last time, up to the end as it is now. */
   async catchUp(port: number, topic: string, partitions: number): Promise<void> {
-    await this.#each(port, topic, partitions, async (wire, partition, end) => {
+    await this.#each(port, topic, partitions, async (wire, partition, { start, end }) => {
       const shard = `${topic}/${partition}`;
-      const from = this.#positions.get(shard) ?? 0;
+      // a start that moved is for the history to notice: what lies below it is lost
+      const from = Math.max(start, this.#positions.get(shard) ?? 0);
       if (end < from) throw new Error(`the end of ${shard} went back from ${from} to ${end}`);
       this.#positions.set(shard, await this.#read(wire, topic, partition, from, end));
     });
@@ -24,15 +25,15 @@ export class LogReader {
 
   /** Everything again from the start. */
   async readAgain(port: number, topic: string, partitions: number): Promise<void> {
-    await this.#each(port, topic, partitions, async (wire, partition, end) => {
-      await this.#read(wire, topic, partition, 0, end);
+    await this.#each(port, topic, partitions, async (wire, partition, { start, end }) => {
+      await this.#read(wire, topic, partition, start, end);
     });
   }
 
   /** A stretch of what was read before, wherever chance says. */
   async lookBack(port: number, topic: string, partitions: number, random: Random): Promise<void> {
-    await this.#each(port, topic, partitions, async (wire, partition, end) => {
-      const from = Math.floor(random.next() * Math.max(0, end - 500));
+    await this.#each(port, topic, partitions, async (wire, partition, { start, end }) => {
+      const from = start + Math.floor(random.next() * Math.max(0, end - start - 500));
       await this.#read(wire, topic, partition, from, Math.min(end, from + 500));
     });
   }
@@ -41,14 +42,16 @@ export class LogReader {
     port: number,
     topic: string,
     partitions: number,
-    visit: (wire: KafkaWire, partition: number, end: number) => Promise<void>,
+    visit: (wire: KafkaWire, partition: number, offsets: { start: number; end: number }) => Promise<void>,
   ): Promise<void> {
     const wire = await KafkaWire.open(port);
     try {
       for (let partition = 0; partition < partitions; partition++) {
-        const { error, offset } = await wire.listOffset(topic, partition, -1);
-        if (error !== 0) throw new Error(`the end of ${topic}/${partition}: error ${error}`);
-        await visit(wire, partition, offset);
+        const start = await wire.listOffset(topic, partition, -2);
+        const end = await wire.listOffset(topic, partition, -1);
+        const error = start.error === 0 ? end.error : start.error;
+        if (error !== 0) throw new Error(`the offsets of ${topic}/${partition}: error ${error}`);
+        await visit(wire, partition, { start: start.offset, end: end.offset });
       }
     } finally {
       wire.close();
