@@ -15,6 +15,8 @@ export class AppendEntry {
   /** Monotonic ms. */
   readonly since: number;
   base = -1;
+  /** In the order of the calls: what goes back to the queue keeps its place. */
+  order = 0;
   attempts = 0;
   /** The caller was told that it may have been applied: it is not dispatched again. */
   abandoned = false;

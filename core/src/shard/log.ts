@@ -87,6 +87,7 @@ export class ShardLog {
   #roomWaiters: (() => void)[] = [];
   #idleWaiters: (() => void)[] = [];
   #draining = false;
+  #order = 0;
   #lastChange: Promise<unknown> = Promise.resolve();
   /** The operator has given up what can't be recovered. */
   acceptLoss = false;
@@ -150,6 +151,7 @@ export class ShardLog {
         signal,
         this.environment.clock.monotonic(),
       );
+      entry.order = this.#order++;
       this.#queue.push(entry);
       this.#queuedBytes += entry.bytes;
       this.#pump();
@@ -432,7 +434,6 @@ export class ShardLog {
     }
     const first = entry.headers[0];
     if (first !== undefined && first.producerId >= 0) this.#pending.add(first, entry);
-    entry.attempts++;
     this.#next = entry.next;
     this.#inflight.push(entry);
     open.dispatchedBytes += entry.bytes;
@@ -489,6 +490,8 @@ export class ShardLog {
       open.dispatchedBytes -= entry.bytes;
       if (failure.code === 'SEGMENT_MUST_ROLL') open.mustRoll = true;
       const again = isStorageError(failure, 'SEGMENT_MUST_ROLL', 'OFFSET_MISMATCH', 'BACKPRESSURE', 'SEGMENT_SEALED');
+      // the first one refused is the cause, those behind it only miss it
+      if (this.#again.length === 0) entry.attempts++;
       if (again && entry.attempts < MAX_ATTEMPTS && this.#phase !== 'stopped') {
         this.#again.push(entry);
       } else {
@@ -835,7 +838,7 @@ export class ShardLog {
     for (const entry of this.#failed) if (entry.next <= end) this.#commit(entry, open);
     for (const entry of rest) this.#pending.remove(entry);
     for (const entry of rest) if (entry.abandoned) this.#release(entry);
-    const goOn = [...rest.filter((entry) => !entry.abandoned), ...this.#again];
+    const goOn = [...rest.filter((entry) => !entry.abandoned), ...this.#again].sort((a, b) => a.order - b.order);
     this.#failed = [];
     this.#again = [];
     this.#queue.unshift(...goOn);

@@ -38,12 +38,17 @@ export interface Node {
   close(): Promise<void>;
 }
 
-export async function openMemoryInstance(
+export function openMemoryInstance(name: string, meta: Meta, limitBytes = 256 * 1024 * 1024): Promise<EngineInstance> {
+  return openInstanceOf(memoryEngine as EngineDefinition, name, meta, limitBytes);
+}
+
+export function openInstanceOf(
+  definition: EngineDefinition,
   name: string,
   meta: Meta,
   limitBytes = 256 * 1024 * 1024,
 ): Promise<EngineInstance> {
-  return openInstance(memoryEngine as EngineDefinition, {
+  return openInstance(definition, {
     instance: name,
     dir: '/nowhere',
     config: { limitBytes },

@@ -1,0 +1,248 @@
+import {
+  type EngineDefinition,
+  type EngineInstance,
+  type Meta,
+  type MetaCommitResult,
+  type MetaMutation,
+  type SegmentWriter,
+  type StorageEngine,
+  StorageError,
+} from '@robustmq/core';
+import { MemoryMeta, SeededRandom } from '@robustmq/core/testing';
+import memoryEngine from '@robustmq/engine-memory';
+import { afterEach, describe, expect, it } from 'vitest';
+import { batch, type Node, openInstanceOf, openNode, readAll, shardOf } from './harness.ts';
+
+const nodes: Node[] = [];
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.close();
+});
+
+async function node(options: Parameters<typeof openNode>[0] = {}): Promise<Node> {
+  const opened = await openNode(options);
+  nodes.push(opened);
+  return opened;
+}
+
+/** What happens to the next append of a segment: it is applied or not, and its caller is told nothing certain. */
+type Fate = 'fine' | 'applied, reply lost' | 'not applied' | 'disk full' | 'must roll';
+
+/** The memory engine with a switch for each append and each recovery. */
+async function flakyInstance(
+  meta: Meta,
+  fate: () => Fate,
+  recovers: () => boolean = () => true,
+): Promise<EngineInstance> {
+  const definition: EngineDefinition = {
+    ...(memoryEngine as EngineDefinition),
+    open: async (ctx) => flaky(await (memoryEngine as EngineDefinition).open(ctx), fate, recovers),
+  };
+  return openInstanceOf(definition, 'memory', meta);
+}
+
+function flaky(engine: StorageEngine, fate: () => Fate, recovers: () => boolean): StorageEngine {
+  return {
+    incarnation: engine.incarnation,
+    create: async (id, options) => flakyWriter(await engine.create(id, options), fate),
+    recover: async (id, options) => {
+      if (!recovers()) throw new StorageError('IO_ERROR', 'the disk does not answer', { retryable: true });
+      return engine.recover(id, options);
+    },
+    ingest: (id, options, batches) => engine.ingest(id, options, batches),
+    openReader: (id) => engine.openReader(id),
+    delete: (id) => engine.delete(id),
+    list: (options) => engine.list(options),
+    close: () => engine.close(),
+  };
+}
+
+function flakyWriter(writer: SegmentWriter, fate: () => Fate): SegmentWriter {
+  let failed = false;
+  const failure = () => new StorageError('WRITER_FAILED', 'the connection broke');
+  return {
+    offsets: () => writer.offsets(),
+    state: () => writer.state(),
+    read: (from, options) => writer.read(from, options),
+    offsetForTimestamp: (timestamp) => writer.offsetForTimestamp(timestamp),
+    close: () => writer.close(),
+    ready: (bytes) => writer.ready(bytes),
+    flush: () => writer.flush(),
+    seal: () => (failed ? Promise.reject(failure()) : writer.seal()),
+    append: async (batches, options) => {
+      if (failed) throw failure();
+      const what = fate();
+      if (what === 'disk full') throw new StorageError('DISK_FULL', 'no room');
+      if (what === 'must roll') throw new StorageError('SEGMENT_MUST_ROLL', 'another segment, please');
+      if (what === 'not applied') {
+        failed = true;
+        throw failure();
+      }
+      const result = await writer.append(batches, options);
+      if (what === 'applied, reply lost') {
+        failed = true;
+        throw failure();
+      }
+      return result;
+    },
+  };
+}
+
+describe('Shard whose writer fails', () => {
+  it('dispatches again what was not applied, and nothing that was, whatever fails when', async () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const random = new SeededRandom(seed);
+      const meta = new MemoryMeta();
+      const fate = (): Fate => {
+        const dice = random.next();
+        if (dice < 0.1) return 'applied, reply lost';
+        if (dice < 0.2) return 'not applied';
+        return dice < 0.3 ? 'must roll' : 'fine';
+      };
+      const engines = new Map([['memory', await flakyInstance(meta, fate)]]);
+      const { storage } = await node({ meta, engines });
+      const shard = await shardOf(storage, 't');
+      const appends = Array.from({ length: 60 }, (_, i) => shard.append([batch([`${i}`], { id: 1, sequence: i })]));
+      const results = await Promise.all(appends);
+      expect(
+        results.map((r) => r.base),
+        `seed ${seed}`,
+      ).toEqual(Array.from({ length: 60 }, (_, i) => i));
+      expect(await readAll(shard), `seed ${seed}`).toEqual(Array.from({ length: 60 }, (_, i) => `${i}:${i}`));
+    }
+  });
+
+  it('refuses with DISK_FULL and goes on without a hole when there is room again', async () => {
+    const meta = new MemoryMeta();
+    let full = false;
+    const engines = new Map([['memory', await flakyInstance(meta, () => (full ? 'disk full' : 'fine'))]]);
+    const { storage } = await node({ meta, engines });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['a'])]);
+    full = true;
+    const refused = await Promise.allSettled([shard.append([batch(['b'])]), shard.append([batch(['c'])])]);
+    for (const result of refused)
+      expect(result).toMatchObject({ reason: { code: 'DISK_FULL', outcome: 'none', retryable: true } });
+    full = false;
+    expect(await shard.append([batch(['d'])])).toMatchObject({ base: 1 });
+    expect(await readAll(shard)).toEqual(['0:a', '1:d']);
+  });
+
+  it('keeps an append waiting while its segment can not be recovered, and gives up with outcome unknown', async () => {
+    const meta = new MemoryMeta();
+    let broken = true;
+    let fates: Fate[] = ['fine', 'applied, reply lost'];
+    const engines = new Map([
+      [
+        'memory',
+        await flakyInstance(
+          meta,
+          () => fates.shift() ?? 'fine',
+          () => !broken,
+        ),
+      ],
+    ]);
+    const { storage } = await node({ meta, engines, tuning: { recoverTimeoutMs: 300 } });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['a'])]);
+    await expect(shard.append([batch(['b'])])).rejects.toMatchObject({ code: 'TIMEOUT', outcome: 'unknown' });
+    expect(storage.status().ready).toBe(false);
+    const waiting = shard.append([batch(['c'])]);
+    broken = false;
+    fates = [];
+    expect(await waiting).toMatchObject({ base: 2 });
+    expect(storage.status().ready).toBe(true);
+    expect(await readAll(shard)).toEqual(['0:a', '1:b', '2:c']);
+  });
+
+  it('aborts an append that was not admitted, and only the wait of one that was', async () => {
+    const { storage } = await node();
+    const shard = await shardOf(storage, 't');
+    await expect(shard.append([batch(['a'])], { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'ABORTED',
+      outcome: 'none',
+    });
+    const abort = new AbortController();
+    const queued = shard.append([batch(['b'])], { signal: abort.signal });
+    abort.abort();
+    await expect(queued).rejects.toMatchObject({ code: 'ABORTED', outcome: 'none' });
+    expect(await readAll(shard)).toEqual([]);
+  });
+});
+
+/** Meta from which every answer takes its time, or gets lost once. */
+class SlowMeta implements Meta {
+  readonly #inner: Meta;
+  readonly #delayMs: number;
+  readonly #loses: () => boolean;
+  commits = 0;
+
+  constructor(inner: Meta, delayMs: number, loses: () => boolean = () => false) {
+    this.#inner = inner;
+    this.#delayMs = delayMs;
+    this.#loses = loses;
+  }
+
+  async get(key: string) {
+    await this.#wait();
+    return this.#inner.get(key);
+  }
+
+  async list(options: Parameters<Meta['list']>[0]) {
+    await this.#wait();
+    return this.#inner.list(options);
+  }
+
+  async commit(mutation: MetaMutation): Promise<MetaCommitResult> {
+    this.commits++;
+    await this.#wait();
+    const result = await this.#inner.commit(mutation);
+    if (this.#loses()) throw new StorageError('META_UNAVAILABLE', 'the reply was lost');
+    return result;
+  }
+
+  async commitEach(mutations: readonly MetaMutation[]): Promise<MetaCommitResult[]> {
+    await this.#wait();
+    return this.#inner.commitEach(mutations);
+  }
+
+  watch(options: Parameters<Meta['watch']>[0]) {
+    return this.#inner.watch(options);
+  }
+
+  #wait(): Promise<void> {
+    return this.#delayMs === 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, this.#delayMs));
+  }
+}
+
+describe('Shard with a Meta that is far away', () => {
+  it('makes no more Meta commits for ten times the appends', async () => {
+    const commits: number[] = [];
+    for (const appends of [300, 3000]) {
+      const meta = new SlowMeta(new MemoryMeta(), 200);
+      const { storage } = await node({ meta });
+      const shard = await shardOf(storage, 't');
+      await shard.append([batch(['first'])]);
+      const reading = shard.read(1, { maxBytes: 1000, maxWaitMs: 5000 });
+      for (let i = 0; i < appends; i++) await shard.append([batch([`${i}`])]);
+      expect((await reading).bytes).toBeGreaterThan(0);
+      commits.push(meta.commits);
+    }
+    expect(commits[1]).toBe(commits[0]);
+  });
+
+  it('rolls without losing order while Meta is slow and loses replies', async () => {
+    const random = new SeededRandom(11);
+    const meta = new SlowMeta(new MemoryMeta(), 2, () => random.next() < 0.2);
+    const { storage } = await node({ meta, defaults: { segment: { bytes: 16 * 1024, ms: 3_600_000 } } });
+    // creating a topic is the caller's to send again
+    const shard = await expect
+      .poll(async () => shardOf(storage, 't').catch(() => undefined))
+      .toBeDefined()
+      .then(() => shardOf(storage, 't'));
+    const value = 'x'.repeat(2000);
+    const appends = Array.from({ length: 200 }, (_, i) => shard.append([batch([`${i}${value}`])]));
+    const results = await Promise.all(appends);
+    expect(results.map((r) => r.base)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+    expect(await readAll(shard)).toEqual(Array.from({ length: 200 }, (_, i) => `${i}:${i}${value}`));
+  });
+});
