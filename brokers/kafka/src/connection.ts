@@ -51,6 +51,8 @@ export class Connection {
   readonly #frames: Frames;
   #slots: Slot[] = [];
   #holds = 0;
+  /** Record bytes of answers that the port does not have yet. */
+  #heldBytes = 0;
   #outputFull = false;
   #waitsForMemory = false;
   #pumping = false;
@@ -88,7 +90,7 @@ export class Connection {
     this.#pump();
   }
 
-  /** Called when the client has left more unread than allowed, and when it has caught up. */
+  /** Called when more is on its way to the client than allowed, and when it has caught up; also from within a write. */
   outputFull(full: boolean): void {
     this.#lastActive = this.#services.clock.monotonic();
     this.#outputFull = full;
@@ -142,7 +144,8 @@ export class Connection {
         else if (frame === 'more') starved = true;
         else this.#take(frame);
       }
-      if (!this.#closed) this.#setReading(starved);
+      // what comes next may come in; only with that at hand, and no way to go on, is the socket left alone
+      if (!this.#closed) this.#setReading(starved || !this.#frames.partial);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -154,6 +157,7 @@ export class Connection {
     return (
       this.#holds === 0 &&
       !this.#outputFull &&
+      this.#heldBytes <= this.#services.settings.maxOutputBytesPerConnection &&
       !this.#waitsForMemory &&
       !this.#draining &&
       this.#slots.length < this.#services.settings.maxInFlightPerConnection
@@ -246,6 +250,7 @@ export class Connection {
       hold: () => connection.#hold(),
       holdOutput: (bytes) => {
         slot.heldBytes += bytes;
+        connection.#heldBytes += bytes;
         connection.#services.output.hold(bytes);
       },
     };
@@ -281,6 +286,7 @@ export class Connection {
     for (const next of this.#slots) {
       if (!next.done) break;
       sent++;
+      this.#heldBytes -= next.heldBytes;
       if (next.parts.length > 0) this.#port.write(next.parts, next.heldBytes);
     }
     this.#slots = this.#slots.slice(sent);

@@ -40,7 +40,13 @@ export const fetch: Api = defineApi({
         position(asked, isFailure(found) ? found : shardFor(context, found, asked.partition)),
       );
     });
-    await collect(request, context, topics.flat());
+    // while this one reads, the next of the connection does not: what it holds is counted before more is read
+    const release = context.hold();
+    try {
+      await collect(request, context, topics.flat(), release);
+    } finally {
+      release();
+    }
     return {
       errorCode: ERRORS.NONE,
       responses: request.topics.map(({ topic, topicId }, i) => ({
@@ -71,10 +77,16 @@ function position(asked: Partition, target: Shard | KafkaFailure): Position {
 }
 
 /** Reads until there is enough, or time is up, or there is something to say. */
-async function collect(request: Request, context: RequestContext, positions: readonly Position[]): Promise<void> {
+async function collect(
+  request: Request,
+  context: RequestContext,
+  positions: readonly Position[],
+  beforeWait: () => void,
+): Promise<void> {
   const { services } = context;
   const isolation: Isolation = request.isolationLevel === 1 ? 'stable' : 'committed';
-  const limit = Math.max(1, Math.min(request.maxBytes, services.settings.maxFetchBytes, services.output.allowance()));
+  const most = Math.max(1, Math.min(request.maxBytes, services.settings.maxFetchBytes));
+  const limit = Math.min(most, services.output.allowance());
   const deadline = services.clock.monotonic() + request.maxWaitMs;
   let total = await readRound(context, positions, limit, isolation);
   while (total < Math.min(request.minBytes, limit) && !positions.some(isNews) && !context.signal.aborted) {
@@ -83,8 +95,15 @@ async function collect(request: Request, context: RequestContext, positions: rea
     );
     const maxWaitMs = deadline - services.clock.monotonic();
     if (maxWaitMs <= 0 || (waiting.length === 0 && total > 0)) return;
+    beforeWait();
     await services.storage.wait(waiting, { maxWaitMs, signal: context.signal });
-    const more = await readRound(context, positions, limit - total, isolation, total > 0);
+    const more = await readRound(
+      context,
+      positions,
+      Math.min(limit - total, services.output.allowance()),
+      isolation,
+      total > 0,
+    );
     // woken, and nothing to read: say so instead of spinning
     if (more === 0) return;
     total += more;

@@ -10,6 +10,7 @@ export class SocketPort implements ConnectionPort, Flushable {
   readonly #writer: TurnWriter;
   #connection: Connection | undefined;
   #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
   #queuedHeld = 0;
   /** Held bytes that are with the socket. */
   #sentHeld = 0;
@@ -37,8 +38,13 @@ export class SocketPort implements ConnectionPort, Flushable {
 
   write(parts: readonly Uint8Array[], heldBytes: number): void {
     if (this.#queue.length === 0) this.#writer.add(this);
-    this.#queue.push(...parts);
+    for (const part of parts) {
+      this.#queue.push(part);
+      this.#queuedBytes += part.length;
+    }
     this.#queuedHeld += heldBytes;
+    // told at once: a turn is long enough for a hundred answers
+    this.#checkFull();
   }
 
   setReading(reading: boolean): void {
@@ -56,6 +62,7 @@ export class SocketPort implements ConnectionPort, Flushable {
     const parts = this.#queue;
     const held = this.#queuedHeld;
     this.#queue = [];
+    this.#queuedBytes = 0;
     this.#queuedHeld = 0;
     this.#sentHeld += held;
     if (this.#socket.destroyed) {
@@ -76,18 +83,18 @@ export class SocketPort implements ConnectionPort, Flushable {
     }
     this.#socket.uncork();
     if (this.#ending) this.#end();
-    if (
-      this.#ending ||
-      this.#full ||
-      this.#socket.writableLength <= this.#services.settings.maxOutputBytesPerConnection
-    )
-      return;
+    else if (this.#full && !this.#socket.writableNeedDrain) this.#drained();
+  }
+
+  #checkFull(): void {
+    const backlog = this.#queuedBytes + this.#socket.writableLength;
+    if (this.#full || backlog <= this.#services.settings.maxOutputBytesPerConnection) return;
     this.#full = true;
     this.#connection?.outputFull(true);
   }
 
   #drained(): void {
-    if (!this.#full) return;
+    if (!this.#full || this.#queue.length > 0) return;
     this.#full = false;
     this.#connection?.outputFull(false);
   }
@@ -108,6 +115,7 @@ export class SocketPort implements ConnectionPort, Flushable {
     this.#release(this.#sentHeld);
     this.#services.output.release(this.#queuedHeld);
     this.#queuedHeld = 0;
+    this.#queuedBytes = 0;
     this.#queue = [];
   }
 }

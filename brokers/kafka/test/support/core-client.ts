@@ -1,4 +1,12 @@
-import { type BrokerContext, type Logger, MemoryShare, silentLogger, unreadMetrics } from '@robustmq/core';
+import {
+  type BrokerContext,
+  type Clock,
+  type Logger,
+  MemoryShare,
+  type StorageAdapter,
+  silentLogger,
+  unreadMetrics,
+} from '@robustmq/core';
 import { VirtualClock } from '@robustmq/core/testing';
 import { apis } from '../../src/api/registry.ts';
 import { Connection, type ConnectionPort } from '../../src/connection.ts';
@@ -22,9 +30,9 @@ export interface Surroundings {
 }
 
 /** The connection core without a socket: requests in, decoded answers out, and everything it asked of its port. */
-export class CoreClient implements ConnectionPort {
-  readonly storage: FakeStorage;
-  readonly clock: VirtualClock;
+export class CoreClient<S extends StorageAdapter = FakeStorage> implements ConnectionPort {
+  readonly storage: S;
+  readonly clock: Clock;
   readonly services: Services;
   readonly connection: Connection;
   readonly log: string[] = [];
@@ -38,8 +46,9 @@ export class CoreClient implements ConnectionPort {
   #correlationId = 0;
   #arrived: (() => void) | undefined;
 
-  constructor(surroundings: Surroundings = {}, shared: { storage?: FakeStorage; clock?: VirtualClock } = {}) {
-    this.storage = shared.storage ?? new FakeStorage();
+  constructor(surroundings: Surroundings = {}, shared: { storage?: S; clock?: Clock } = {}) {
+    // without one given, S is what it is by default
+    this.storage = shared.storage ?? (new FakeStorage() as unknown as S);
     this.clock = shared.clock ?? new VirtualClock();
     const output = new OutputAccount(surroundings.settings?.maxResponseBytes ?? DEFAULT_SETTINGS.maxResponseBytes);
     this.services = {

@@ -1,4 +1,5 @@
 import {
+  type Clock,
   type EngineDefinition,
   openInstance,
   openStorage,
@@ -12,9 +13,9 @@ import { MemoryMeta } from '@robustmq/core/testing';
 import memoryEngine from '@robustmq/engine-memory';
 
 /** Core's storage of one node, with Meta and the engine in memory. */
-export async function openRealStorage(): Promise<Storage> {
+export async function openRealStorage({ clock = systemClock }: { clock?: Clock } = {}): Promise<Storage> {
   const meta = new MemoryMeta();
-  const world = { clock: systemClock, random: systemRandom, logger: silentLogger, metrics: unreadMetrics, meta };
+  const world = { clock, random: systemRandom, logger: silentLogger, metrics: unreadMetrics, meta };
   // the table of engines holds definitions of any config
   const engine = await openInstance(memoryEngine as EngineDefinition, {
     ...world,

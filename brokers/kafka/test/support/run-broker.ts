@@ -63,5 +63,5 @@ export async function runBrokerOver<S extends StorageAdapter>(
 /** The storages that client tests run over: the fake, and core's own on the memory engine. */
 export const STORAGES: readonly { readonly over: string; open(): Promise<StorageAdapter> }[] = [
   { over: 'the fake storage', open: async () => new FakeStorage() },
-  { over: 'core on the memory engine', open: openRealStorage },
+  { over: 'core on the memory engine', open: () => openRealStorage() },
 ];
