@@ -24,7 +24,7 @@ interface Producer {
   epoch: number;
   /** Oldest first. */
   batches: RememberedBatch[];
-  /** Milliseconds; of the append, or of the batch's newest record where a log is folded again. */
+  /** Wall time of the append, or of the recovery in which the log was folded again. */
   lastSeen: number;
 }
 

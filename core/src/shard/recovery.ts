@@ -83,7 +83,7 @@ async function settle(
     try {
       return await seal(environment, instance, row, options.epoch);
     } catch (error) {
-      if (isStorageError(error, 'SEGMENT_UNKNOWN') && row.state === 'PREPARED') return undefined;
+      if (row.state === 'PREPARED' && neverCreated(error, instance)) return undefined;
       if (!isStorageError(error, 'SEGMENT_UNKNOWN', 'SEGMENT_LOST') || !mayLose) throw asLost(error, row);
     }
   } else if (!mayLose) {
@@ -97,6 +97,12 @@ async function settle(
     );
   }
   return { ...row, state: 'LOST', end: -1 };
+}
+
+/** On a medium that is still the same one, an engine that keeps nothing past its process has lost nothing, whatever it says. */
+function neverCreated(error: unknown, instance: EngineInstance): boolean {
+  if (isStorageError(error, 'SEGMENT_UNKNOWN')) return true;
+  return instance.capabilities.durability === 'none' && isStorageError(error, 'SEGMENT_LOST');
 }
 
 async function seal(
@@ -146,7 +152,8 @@ export async function foldSegment(
   const state = ShardState.decode(await reader.state(), where);
   const stats = new SegmentStats();
   for await (const { header, bytes, at } of batchesOf(reader, range)) {
-    state.apply(header, Math.min(header.maxTimestamp, now));
+    // by this node's time: the records' own timestamps are the clients', and may be years old
+    state.apply(header, now);
     stats.add(header, bytes, at, now);
   }
   return { state, stats };
