@@ -6,6 +6,7 @@ export { describePromises } from './describe.ts';
 export { checks, promises } from './promises.ts';
 export { type RunOptions, runCheck, type Stage } from './run-check.ts';
 export { formatScorecard, runScorecard, type Scorecard, type ScorecardOptions } from './scorecard.ts';
+export { openShardWorld, type ShardWorldOptions } from './shard-world.ts';
 export {
   type EngineConformanceOptions,
   engineConformance,
@@ -13,4 +14,4 @@ export {
   type ShardConformanceOptions,
   shardConformance,
 } from './suite.ts';
-export { openWorld, type WorldOptions } from './world.ts';
+export { type EngineWorld, openWorld, type WorldOptions } from './world.ts';

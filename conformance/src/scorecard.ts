@@ -3,7 +3,7 @@ import { checks } from './promises.ts';
 import { belongsOn, type RunOptions, runCheck, type Stage } from './run-check.ts';
 
 export interface Scorecard {
-  readonly title: string;
+  readonly stage: Stage['kind'];
   readonly passed: readonly string[];
   readonly failed: readonly { readonly id: string; readonly error: Error }[];
   readonly notClaimed: readonly string[];
@@ -38,18 +38,19 @@ export async function runScorecard(
       options.onResult?.(check.id, 'failed', error);
     }
   }
-  const title = `${stage.kind} ${definition.name}`;
-  return { title, passed, failed, notClaimed, seconds: (systemClock.monotonic() - from) / 1000 };
+  return { stage: stage.kind, passed, failed, notClaimed, seconds: (systemClock.monotonic() - from) / 1000 };
 }
 
-/** One row: `engine memory   passed 64  failed 0  not claimed 9   1.2 s`. */
-export function formatScorecard(card: Scorecard): string {
-  const failed = card.failed.length === 0 ? '' : `  (${card.failed.map(({ id }) => id).join(', ')})`;
+/** One row for an engine, from the cards of its stages: `memory   passed 93 (engine 72, shard 21)   failed 0   not claimed 16   0.8 s`. */
+export function formatScorecard(name: string, cards: readonly Scorecard[]): string {
+  const count = (of: 'passed' | 'failed' | 'notClaimed'): number =>
+    cards.reduce((sum, card) => sum + card[of].length, 0);
+  const failed = cards.flatMap((card) => card.failed.map(({ id }) => `${card.stage} ${id}`));
   return [
-    card.title.padEnd(24),
-    `passed ${String(card.passed.length).padStart(3)}`,
-    `failed ${String(card.failed.length).padStart(3)}${failed}`,
-    `not claimed ${String(card.notClaimed.length).padStart(3)}`,
-    `${card.seconds.toFixed(1)} s`,
+    name.padEnd(12),
+    `passed ${count('passed')} (${cards.map(({ stage, passed }) => `${stage} ${passed.length}`).join(', ')})`,
+    `failed ${failed.length}${failed.length === 0 ? '' : ` (${failed.join(', ')})`}`,
+    `not claimed ${count('notClaimed')}`,
+    `${cards.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(1)} s`,
   ].join('   ');
 }

@@ -5,6 +5,7 @@ import {
   type EngineContext,
   type EngineDefinition,
   lockDirectory,
+  type Meta,
   nodeFileSystem,
   type OpenEngineInstance,
   openInstance,
@@ -24,18 +25,25 @@ export interface WorldOptions {
   readonly adjust?: (context: Omit<EngineContext, 'health'>) => Omit<EngineContext, 'health'>;
 }
 
+/** An engine instance that can be stopped and pulled the plug of. */
+export interface EngineWorld extends EngineHarness {
+  readonly instance: OpenEngineInstance;
+  /** Survives both. */
+  readonly meta: Meta;
+}
+
 /** A world for an engine that lives on this machine: a directory of its own, real time and files, a Meta in memory. */
-export async function openWorld(definition: EngineDefinition, options: WorldOptions): Promise<EngineHarness> {
+export async function openWorld(definition: EngineDefinition, options: WorldOptions): Promise<EngineWorld> {
   const world = new World(definition, options, await mkdtemp(join(tmpdir(), `robust-${definition.name}-`)));
   await world.start();
   return world;
 }
 
-class World implements EngineHarness {
+class World implements EngineWorld {
   readonly #definition: EngineDefinition;
   readonly #options: WorldOptions;
   readonly #dir: string;
-  readonly #meta = new MemoryMeta();
+  readonly meta: Meta = new MemoryMeta();
   #life: Life | undefined;
   readonly #abandoned: Life[] = [];
 
@@ -77,7 +85,7 @@ class World implements EngineHarness {
       random: systemRandom,
       logger: silentLogger,
       metrics: unreadMetrics,
-      meta: this.#meta,
+      meta: this.meta,
       signal: new AbortController().signal,
     };
     const instance = await openInstance(this.#definition, this.#options.adjust?.(context) ?? context);

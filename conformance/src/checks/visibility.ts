@@ -71,6 +71,7 @@ export const visibilityChecks: readonly Check[] = [
       for (let i = 0; i < 200; i++) {
         appends.push(writer.append([batch({ base: i })], { base: i }));
         look(i + 1);
+        look(i + 1);
         if (i % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
       await Promise.all(appends);

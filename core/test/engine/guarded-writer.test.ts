@@ -144,6 +144,16 @@ describe('a guarded writer', () => {
     expect(await append).toEqual({ next: 1 });
   });
 
+  it('says that it was fenced, and not that it has no credit, when the engine says so for want of credit', async () => {
+    const { inner, engine } = guarded();
+    const writer = await openWriter(engine);
+    inner.credit = Promise.reject(new StorageError('FENCED', 'a higher epoch', { outcome: 'none' }));
+    expect(await outcome(writer.append([batch(0)], { base: 0 }))).toMatchObject(none('FENCED'));
+    inner.credit = undefined;
+    expect(await outcome(writer.append([batch(0)], { base: 0 }))).toMatchObject(none('FENCED'));
+    expect(inner.appends.length).toBe(0);
+  });
+
   it('flushes when every append so far has settled', async () => {
     const { inner, engine } = guarded();
     const writer = await openWriter(engine);

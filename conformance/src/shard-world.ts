@@ -1,0 +1,138 @@
+import {
+  type EngineDefinition,
+  type Meta,
+  openStorage,
+  type Shard,
+  type Storage,
+  StorageError,
+  silentLogger,
+  systemClock,
+  systemRandom,
+  type TopicSettings,
+  unreadMetrics,
+} from '@robustmq/core';
+import type { ShardHarness } from './check.ts';
+import { type EngineWorld, openWorld, type WorldOptions } from './world.ts';
+
+export interface ShardWorldOptions extends WorldOptions {
+  /** Segments of this size: small, so that the checks cross many of them. */
+  readonly segmentBytes?: number;
+}
+
+/** Core's storage layer with one topic of one shard, over a world of {@link openWorld}. */
+export async function openShardWorld(definition: EngineDefinition, options: ShardWorldOptions): Promise<ShardHarness> {
+  const world = await openWorld(definition, options);
+  const shards = new ShardWorld(world, options.segmentBytes ?? 64 * 1024);
+  try {
+    await shards.start();
+  } catch (error) {
+    await shards.dispose();
+    throw error;
+  }
+  return shards;
+}
+
+class ShardWorld implements ShardHarness {
+  readonly #world: EngineWorld;
+  readonly #segmentBytes: number;
+  #life: Life | undefined;
+  readonly #abandoned: Storage[] = [];
+
+  constructor(world: EngineWorld, segmentBytes: number) {
+    this.#world = world;
+    this.#segmentBytes = segmentBytes;
+  }
+
+  get shard(): Shard {
+    return this.#alive.shard;
+  }
+
+  get canCrash(): boolean {
+    return this.#world.canCrash;
+  }
+
+  async start(): Promise<void> {
+    const meta = new Lifeline(this.#world.meta);
+    const storage = await openStorage({
+      nodeId: 1,
+      meta,
+      engines: new Map([[this.#world.instance.name, this.#world.instance]]),
+      policy: { rules: [], defaults: this.#settings(), autoCreate: true },
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+      metrics: unreadMetrics,
+    });
+    const topic = await storage.ensureTopic('proven');
+    this.#life = { storage, meta, shard: storage.shard(topic, 0) };
+  }
+
+  async reopen({ crash }: { readonly crash: boolean }): Promise<void> {
+    const { storage, meta } = this.#alive;
+    this.#life = undefined;
+    if (crash) {
+      meta.cut();
+      this.#abandoned.push(storage);
+    } else {
+      await storage.drain();
+      await storage.close();
+    }
+    await this.#world.reopen({ crash });
+    await this.start();
+  }
+
+  async dispose(): Promise<void> {
+    await this.#life?.storage.close();
+    for (const storage of this.#abandoned) await storage.close().catch(() => {});
+    await this.#world.dispose();
+  }
+
+  get #alive(): Life {
+    if (this.#life === undefined) throw new Error('the world is closed');
+    return this.#life;
+  }
+
+  #settings(): TopicSettings {
+    return {
+      engine: this.#world.instance.name,
+      engineSettings: {},
+      shards: 1,
+      retention: { ms: -1, bytes: -1 },
+      segment: { bytes: this.#segmentBytes, ms: 3_600_000 },
+      cleanup: 'delete',
+      deleteRetentionMs: 86_400_000,
+      maxMessageBytes: Math.min(this.#world.instance.capabilities.maxBatchBytes, 1024 * 1024),
+    };
+  }
+}
+
+interface Life {
+  readonly storage: Storage;
+  readonly meta: Lifeline;
+  readonly shard: Shard;
+}
+
+/** Meta as one life of a process reaches it: after a crash nothing gets through any more. */
+class Lifeline implements Meta {
+  readonly #meta: Meta;
+  #cut = false;
+
+  constructor(meta: Meta) {
+    this.#meta = meta;
+  }
+
+  cut(): void {
+    this.#cut = true;
+  }
+
+  get: Meta['get'] = (key) => this.#through(() => this.#meta.get(key));
+  list: Meta['list'] = (options) => this.#through(() => this.#meta.list(options));
+  commit: Meta['commit'] = (mutation) => this.#through(() => this.#meta.commit(mutation));
+  commitEach: Meta['commitEach'] = (mutations) => this.#through(() => this.#meta.commitEach(mutations));
+  watch: Meta['watch'] = (options) => this.#meta.watch(options);
+
+  async #through<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#cut) throw new StorageError('META_UNAVAILABLE', 'This process has crashed');
+    return await call();
+  }
+}

@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { checks, describePromises, openWorld, promises, runScorecard } from '@robustmq/conformance';
+import type { EngineDefinition } from '@robustmq/core';
+import memory from '@robustmq/engine-memory';
+import { describe, expect, it } from 'vitest';
+import { mutants } from './broken-engines.ts';
+
+const config = { limitBytes: 256 * 1024 * 1024 };
+
+describe('the suite', () => {
+  it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('catches an engine that %s', async (_, mutant) => {
+    const { definition, caughtBy } = mutant;
+    const stage = { kind: 'engine', open: () => openWorld(definition, { config }) } as const;
+    const card = await runScorecard(definition, stage, { only: [caughtBy], timeoutMs: 3000 });
+    expect(card.failed.map(({ id }) => id)).toEqual([caughtBy]);
+    expect(card.failed[0]?.error.message).toContain(`${caughtBy} MUST`);
+  });
+
+  it('fails a check that hangs, and goes on', async () => {
+    const definition = {
+      ...memory,
+      open: async (ctx: Parameters<typeof memory.open>[0]) => {
+        const engine = await memory.open(ctx);
+        engine.list = () => new Promise(() => {});
+        return engine;
+      },
+    } as EngineDefinition; // as above
+    const stage = { kind: 'engine', open: () => openWorld(definition, { config }) } as const;
+    const card = await runScorecard(definition, stage, { only: ['SHARD-053', 'SHARD-141'], timeoutMs: 100 });
+    expect(card.failed[0]?.error.message).toContain('did not end within 100 ms');
+    expect(card.passed).toEqual(['SHARD-141']);
+  });
+
+  it('has an id, a reason and a place for each promise', () => {
+    const ids = promises.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).toEqual([...ids].sort());
+    for (const { id, promise, why } of promises) {
+      expect(id).toMatch(/^SHARD-\d{3}$/);
+      expect(promise).toMatch(/^[a-z].*[^.]$/);
+      expect(why).toMatch(/\.$/);
+      expect(`${promise}${why}`).not.toContain('|');
+    }
+  });
+
+  it('is described in docs/conformance.md', async () => {
+    const page = new URL('../../docs/conformance.md', import.meta.url);
+    expect(await readFile(page, 'utf8'), 'run node tools/conformance.ts --docs').toBe(describePromises());
+  });
+
+  it('checks of an engine what it checks of a shard, but for what only one of them has', () => {
+    const count = (subject: string) => checks.filter((check) => check.subject === subject).length;
+    expect(count('log')).toBeGreaterThan(10);
+    expect(count('engine')).toBeGreaterThan(40);
+    expect(count('shard')).toBeGreaterThan(5);
+  });
+});

@@ -1,0 +1,10 @@
+import { engineConformance, openShardWorld, openWorld, shardConformance } from '@robustmq/conformance';
+import type { EngineDefinition } from '@robustmq/core';
+import memory from '@robustmq/engine-memory';
+import { describe, it } from 'vitest';
+
+const engine = memory as EngineDefinition; // opened with the configuration that it asks for
+const config = { limitBytes: 256 * 1024 * 1024 };
+
+engineConformance({ describe, it, engine, open: () => openWorld(engine, { config }) });
+shardConformance({ describe, it, engine, open: () => openShardWorld(engine, { config }) });
