@@ -1,0 +1,279 @@
+import { join } from 'node:path';
+import { type Clock, type FileSystem, type Logger, StorageError, type Timer } from '@robustmq/core';
+import { type Checkpoint, encodeCheckpoint, type SegmentRow } from './checkpoint.ts';
+import { isMissing, removeFile, replaceFile, replaceFileDurably } from './durable-file.ts';
+import type { FileCache } from './file-cache.ts';
+import type { OpenSegment } from './segment/open-segment.ts';
+import type { SegmentPaths } from './segment/segment-files.ts';
+import { encodeIndexHeader, INDEX_ENTRY_BYTES } from './segment/sparse-index.ts';
+import { footerOf, stateOf } from './segment/stored.ts';
+import type { SegmentTable } from './segment-table.ts';
+import { KIND } from './wal/frames.ts';
+import { replay } from './wal/replay.ts';
+import type { Wal, WalPlace } from './wal/wal.ts';
+import type { WalFiles } from './wal/wal-files.ts';
+import { type WriteBack, writeError } from './write-back.ts';
+
+export interface CheckpointerOptions {
+  readonly dir: string;
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly paths: SegmentPaths;
+  readonly cache: FileCache;
+  readonly table: SegmentTable;
+  readonly writeBack: WriteBack;
+  readonly wal: Wal;
+  readonly files: WalFiles;
+  readonly walFileBytes: number;
+  readonly checkpointBytes: number;
+  readonly maxGroupBytes: number;
+  readonly generation: number;
+  readonly place: WalPlace;
+}
+
+const CONCURRENT = 3;
+const RETRY_MS = 1000;
+/** Closing syncs so many segments; with more, the next start reads the log instead. */
+const CLOSE_LIMIT = 1024;
+/** A state of this size stands in the checkpoint; a larger one has a file of its own. */
+const INLINE_STATE_BYTES = 512;
+
+/**
+ * Lets the write-ahead log be written again from its beginning: first everything it says is put into segment files and synced,
+ * then a checkpoint says so, and only then are its files free.
+ */
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  #place: WalPlace;
+  #running: Promise<void> | undefined;
+  #retry: Timer | undefined;
+  #closed = false;
+  /** Files were removed since the directory was synced. */
+  #removed = false;
+  #footers: OpenSegment[] = [];
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#place = options.place;
+  }
+
+  get place(): WalPlace {
+    return this.#place;
+  }
+
+  /** How much of the log is not yet in segment files for certain. */
+  get distance(): number {
+    const { wal, walFileBytes } = this.#options;
+    const now = wal.durable;
+    if (now.sequence === 0) return 0;
+    return Math.max(0, (now.sequence - this.#place.sequence) * walFileBytes + now.offset - this.#place.offset);
+  }
+
+  removedFiles(): void {
+    this.#removed = true;
+  }
+
+  /** Called after each group: begins a round when it is time. */
+  progress(): void {
+    if (this.#running !== undefined || this.#retry !== undefined || this.#closed) return;
+    if (this.distance < this.#options.checkpointBytes && this.#options.files.spare) return;
+    void this.run();
+  }
+
+  /** There may be room on the disk again. */
+  kick(): void {
+    this.#retry?.cancel();
+    this.#retry = undefined;
+    this.progress();
+  }
+
+  /** One round. Never rejects: what could not be synced keeps its place in the log, and is tried again. */
+  run(): Promise<void> {
+    this.#running ??= this.#round().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#retry?.cancel();
+    await this.#running;
+    const { table, wal } = this.#options;
+    if (table.dirtyCount > CLOSE_LIMIT || wal.dead !== undefined) return;
+    await this.#round();
+    this.#retry?.cancel();
+  }
+
+  async #round(): Promise<void> {
+    const { wal, table, files, fs, paths, logger } = this.#options;
+    // nothing written yet since the start: it will be in the first file that is ready for it
+    const place = wal.durable.sequence > 0 ? wal.durable : { ...wal.durable, sequence: files.firstGranted, offset: 0 };
+    const failures: unknown[] = [];
+    const dirty = table.takeDirty();
+    const work = dirty[Symbol.iterator]();
+    const persist = async (): Promise<void> => {
+      for (const segment of work)
+        try {
+          await this.#persist(segment);
+        } catch (error) {
+          if (!segment.deleted) table.touch(segment);
+          failures.push(error);
+        }
+    };
+    try {
+      await Promise.all(Array.from({ length: CONCURRENT }, persist));
+      if (dirty.length > 0 || this.#removed || this.#footers.length > 0) {
+        this.#removed = false;
+        await fs.syncDirectory(paths.dir);
+      }
+      if (failures.length > 0) throw failures[0];
+      await this.#dropSealed();
+      await this.write(place);
+      await files.release(this.#place.sequence);
+      wal.filesReleased();
+    } catch (error) {
+      logger.warn({ error }, 'the write-ahead log cannot be shortened yet: segment files are not synced');
+      if (!this.#closed)
+        this.#retry ??= this.#options.clock.timer(RETRY_MS, () => {
+          this.#retry = undefined;
+          void this.run();
+        });
+    }
+  }
+
+  async write(place: WalPlace): Promise<void> {
+    const { table, dir, fs, files, generation, maxGroupBytes } = this.#options;
+    const checkpoint: Checkpoint = {
+      generation,
+      nextSequence: files.nextSequence,
+      nextNumber: table.nextNumber,
+      place,
+      maxGroupBytes,
+      suspect: table.suspect,
+      segments: [...table.all()].filter((segment) => (segment.state?.length ?? 0) <= INLINE_STATE_BYTES).map(rowOf),
+    };
+    await replaceFileDurably(fs, join(dir, 'checkpoint'), encodeCheckpoint(checkpoint));
+    this.#place = place;
+  }
+
+  /** Everything that is committed of a segment now, into its files, synced. */
+  async #persist(segment: OpenSegment): Promise<void> {
+    if (segment.deleted) return;
+    const { log } = segment;
+    const { writeBack, cache, fs, paths } = this.#options;
+    const sealed = segment.sealed;
+    const end = log.end;
+    const bytes = log.bytes;
+    const { count, lastPosition, maxTimestamp } = log.index;
+    if (segment.corrupt === undefined) {
+      await writeBack.drain(segment);
+      if (segment.mustRewrite) await this.rewrite(segment);
+      else if (bytes > segment.synced.bytes) await this.#sync(segment);
+      await this.#saveIndex(segment, count, sealed);
+      segment.synced = { end, bytes, indexCount: count, lastIndexed: lastPosition, maxTimestamp };
+    }
+    if (sealed) {
+      const state = segment.state ?? (await stateOf(fs, paths, segment.id));
+      await replaceFile(fs, paths.of(segment.id, 'footer'), footerOf(segment, state));
+      this.#footers.push(segment);
+    } else if (segment.state !== undefined && segment.state.length > INLINE_STATE_BYTES) {
+      await replaceFile(fs, paths.of(segment.id, 'head'), footerOf(segment, segment.state));
+      segment.state = undefined;
+    }
+    if (segment.deleted) {
+      // it went while its files were written
+      cache.forget(log.path);
+      for (const kind of ['log', 'index', 'head', 'footer'] as const) await removeFile(fs, paths.of(segment.id, kind));
+    }
+  }
+
+  async #sync(segment: OpenSegment): Promise<void> {
+    const { cache } = this.#options;
+    try {
+      await cache.with(segment.log.path, false, (file) => file.datasync());
+    } catch (error) {
+      if (segment.deleted) return;
+      segment.mustRewrite = true;
+      segment.fail(writeError(segment, error));
+      throw error;
+    }
+  }
+
+  /** Writes again, from the log, what a failed sync may have lost: the page cache may call it clean and hold something else. */
+  async rewrite(segment: OpenSegment): Promise<void> {
+    const { files, wal, fs, cache, maxGroupBytes } = this.#options;
+    const pieces: Buffer[] = [];
+    let offset = segment.synced.end;
+    await replay(
+      fs,
+      files.from(this.#place.sequence),
+      this.#place,
+      maxGroupBytes,
+      {
+        entry: (header, body) => {
+          if (header.kind !== KIND.append || header.number !== segment.number || header.offset !== offset) return;
+          pieces.push(Buffer.from(body));
+          offset += header.count;
+        },
+        damaged: () => {},
+        lost: () => {},
+      },
+      wal.durable.position,
+    );
+    if (offset < segment.log.end)
+      throw new StorageError('IO_ERROR', `The log has nothing behind offset ${offset}`, {
+        where: `segment ${segment.id}`,
+        retryable: true,
+      });
+    cache.forget(segment.log.path);
+    await cache.with(segment.log.path, true, async (file) => {
+      await file.write(Buffer.concat(pieces), segment.synced.bytes);
+      await file.datasync();
+    });
+    segment.mustRewrite = false;
+  }
+
+  async #saveIndex(segment: OpenSegment, count: number, sync: boolean): Promise<void> {
+    const { log } = segment;
+    if (count === log.indexSaved && !(sync && count > 0)) return;
+    const path = this.#options.paths.of(segment.id, 'index');
+    await this.#options.cache.with(path, true, async (file) => {
+      const from = log.indexSaved;
+      if (from === 0) await file.write(encodeIndexHeader(segment.base), 0);
+      const entries = log.index.encode(from).subarray(0, (count - from) * INDEX_ENTRY_BYTES);
+      if (entries.length > 0) await file.write(entries, (from + 1) * INDEX_ENTRY_BYTES);
+      if (sync) await file.datasync();
+    });
+    log.indexSaved = count;
+  }
+
+  /** Footers are durable now: the log has nothing more to say of these. */
+  async #dropSealed(): Promise<void> {
+    const { table, fs, paths } = this.#options;
+    const footers = this.#footers;
+    this.#footers = [];
+    for (const segment of footers) {
+      if (table.get(segment.id) !== segment || segment.deleted) continue;
+      table.remove(segment);
+      await removeFile(fs, paths.of(segment.id, 'head')).catch((error: unknown) => {
+        if (!isMissing(error)) throw error;
+      });
+    }
+  }
+}
+
+function rowOf(segment: OpenSegment): SegmentRow {
+  return {
+    id: segment.id,
+    number: segment.number,
+    nonce: segment.nonce,
+    base: segment.base,
+    epoch: segment.epoch,
+    fencedEpoch: segment.fencedEpoch,
+    ...segment.synced,
+    ...(segment.state === undefined ? {} : { state: Buffer.from(segment.state).toString('base64') }),
+    ...(segment.corrupt === undefined ? {} : { corrupt: segment.corrupt }),
+  };
+}

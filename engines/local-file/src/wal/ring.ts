@@ -1,0 +1,71 @@
+import { CONTROL, CONTROL_INTS } from './channel.ts';
+
+/** The main thread's end of the ring: bytes go in here and leave when the worker has put them on the disk. */
+export class Ring {
+  readonly memory: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+  readonly #bytes: Uint8Array;
+  readonly #ints: Int32Array;
+  #at = 0;
+  #free: number;
+  #written = 0;
+
+  constructor(bytes: number) {
+    this.memory = new SharedArrayBuffer(bytes);
+    this.control = new SharedArrayBuffer(4 * CONTROL_INTS);
+    this.#bytes = new Uint8Array(this.memory);
+    this.#ints = new Int32Array(this.control);
+    this.#free = bytes;
+  }
+
+  get size(): number {
+    return this.#bytes.length;
+  }
+
+  get free(): number {
+    return this.#free;
+  }
+
+  /** The caller has made sure that it fits. */
+  write(from: Uint8Array): void {
+    const room = this.#bytes.length - this.#at;
+    if (from.length <= room) this.#bytes.set(from, this.#at);
+    else {
+      this.#bytes.set(from.subarray(0, room), this.#at);
+      this.#bytes.set(from.subarray(room), 0);
+    }
+    this.skip(from.length);
+  }
+
+  skip(bytes: number): void {
+    this.#at += bytes;
+    if (this.#at >= this.#bytes.length) this.#at -= this.#bytes.length;
+    this.#free -= bytes;
+    this.#written += bytes;
+  }
+
+  /** Lets the worker see all that was written. */
+  publish(): void {
+    Atomics.store(this.#ints, CONTROL.published, this.#written | 0);
+    this.wake();
+  }
+
+  wake(): void {
+    Atomics.add(this.#ints, CONTROL.wake, 1);
+    if (Atomics.load(this.#ints, CONTROL.sleeping) === 1) Atomics.notify(this.#ints, CONTROL.wake);
+  }
+
+  mailSent(): void {
+    Atomics.add(this.#ints, CONTROL.mail, 1);
+    this.wake();
+  }
+
+  /** All but the last `left` bytes are out. */
+  consumed(left: number): void {
+    this.#free = this.#bytes.length - left;
+  }
+
+  mark(): { readonly published: number; readonly ringOffset: number } {
+    return { published: this.#written | 0, ringOffset: this.#at };
+  }
+}

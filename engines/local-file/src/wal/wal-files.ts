@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import type { FileSystem } from '@robustmq/core';
+import type { FileGrant } from './channel.ts';
+
+/** Each of them may be as large as a file of the log; with none but failing writes nothing becomes free. */
+const MAX_RETIRED = 24;
+
+export interface WalFile {
+  readonly path: string;
+  /** Of its present content; 0 while it has none. */
+  sequence: number;
+  /** In which it was written; 0 before. */
+  generation: number;
+  zeroedBytes: number;
+  state: 'free' | 'granted' | 'used' | 'retired';
+}
+
+/** Which files the log is made of: some hold what is not yet safe elsewhere, the others wait to be written again. */
+export class WalFiles {
+  readonly #fs: FileSystem;
+  readonly #dir: string;
+  readonly #limit: number;
+  readonly #generation: number;
+  readonly #files: WalFile[] = [];
+  #nextName = 0;
+  nextSequence: number;
+
+  /** `found`: what a directory holds at open, all of it still needed. */
+  constructor(
+    fs: FileSystem,
+    dir: string,
+    limit: number,
+    found: readonly WalFile[],
+    now: { readonly generation: number; readonly nextSequence: number },
+  ) {
+    this.#generation = now.generation;
+    this.#fs = fs;
+    this.#dir = dir;
+    this.#limit = limit;
+    this.nextSequence = now.nextSequence;
+    for (const file of found) {
+      this.#files.push(file);
+      this.#nextName = Math.max(this.#nextName, Number.parseInt(file.path.slice(dir.length + 1), 10) + 1);
+    }
+  }
+
+  /** The next file to write, or `undefined` when all are needed. */
+  grant(): FileGrant | undefined {
+    let file = this.#files.find((one) => one.state === 'free');
+    if (file === undefined) {
+      // one that has failed does not count: its place is taken by another
+      if (this.#files.filter((one) => one.state !== 'retired').length >= this.#limit) return undefined;
+      file = {
+        path: join(this.#dir, walFileName(this.#nextName++)),
+        sequence: 0,
+        generation: 0,
+        zeroedBytes: 0,
+        state: 'free',
+      };
+      this.#files.push(file);
+    }
+    file.state = 'granted';
+    file.sequence = this.nextSequence++;
+    file.generation = this.#generation;
+    return { path: file.path, sequence: file.sequence, zeroedBytes: file.zeroedBytes };
+  }
+
+  /** The worker writes into this one now. */
+  entered(sequence: number): void {
+    const file = this.#bySequence(sequence);
+    if (file?.state === 'granted') file.state = 'used';
+  }
+
+  left(sequence: number, zeroedBytes: number): void {
+    const file = this.#bySequence(sequence);
+    if (file !== undefined) file.zeroedBytes = zeroedBytes;
+  }
+
+  /**
+   * A write to one of these has failed: they keep what they hold and are never written again.
+   * @returns false when so many have failed that there is no point in going on
+   */
+  retire(sequence: number): boolean {
+    for (const file of this.#files) if (file.sequence === sequence || file.state === 'granted') file.state = 'retired';
+    return this.#files.filter((file) => file.state === 'retired').length <= MAX_RETIRED;
+  }
+
+  /** Nothing in front of file `sequence` is needed any longer. */
+  async release(sequence: number): Promise<void> {
+    for (const file of [...this.#files]) {
+      if (file.sequence >= sequence || file.sequence === 0) continue;
+      if (file.state === 'used') file.state = 'free';
+      if (file.state === 'retired') {
+        this.#files.splice(this.#files.indexOf(file), 1);
+        await this.#fs.unlink(file.path).catch(() => {});
+      }
+    }
+  }
+
+  get spare(): boolean {
+    return (
+      this.#files.some((file) => file.state === 'free') ||
+      this.#files.filter((file) => file.state !== 'retired').length < this.#limit
+    );
+  }
+
+  /** Where the next group goes if nothing was written yet. */
+  get firstGranted(): number {
+    let first = this.nextSequence;
+    for (const file of this.#files) if (file.state === 'granted') first = Math.min(first, file.sequence);
+    return first;
+  }
+
+  /** Paths of what may hold entries at or behind file `sequence`, in order. */
+  from(sequence: number): WalFile[] {
+    return this.#files
+      .filter((file) => file.sequence >= sequence && (file.state === 'used' || file.state === 'retired'))
+      .sort((a, b) => a.sequence - b.sequence);
+  }
+
+  #bySequence(sequence: number): WalFile | undefined {
+    return this.#files.find((file) => file.sequence === sequence);
+  }
+}
+
+export function walFileName(number: number): string {
+  return `${String(number).padStart(6, '0')}.wal`;
+}
+
+export function isWalFileName(name: string): boolean {
+  return /^\d{6,}\.wal$/.test(name);
+}

@@ -1,0 +1,312 @@
+import { crc32c } from '@node-rs/crc32';
+import type { Clock, StorageError, Timer } from '@robustmq/core';
+import type { FromWorker } from './channel.ts';
+import { BATCH_HEAD_BYTES, entryBytes, HeaderWriter, KIND } from './frames.ts';
+import { ReadyQueue } from './ready-queue.ts';
+import type { Ring } from './ring.ts';
+import type { WalFiles } from './wal-files.ts';
+import type { WalWorker } from './wal-worker.ts';
+
+/** What waits for its entry to be on the disk. Settled in the order of the entries. */
+export interface Pending {
+  /** Of its entry in the log. */
+  end: number;
+  durable(): void;
+  failed(error: StorageError): void;
+}
+
+/** Where reading must begin to see all entries from a position on. */
+export interface WalPlace {
+  readonly position: number;
+  readonly sequence: number;
+  readonly offset: number;
+}
+
+export interface WalOptions {
+  readonly ring: Ring;
+  readonly worker: WalWorker;
+  readonly files: WalFiles;
+  readonly clock: Clock;
+  readonly generation: number;
+  readonly position: number;
+  readonly markIdleMs: number;
+  /** Nothing that is not durable yet will ever settle well: called before the pending ones fail, gives the error they fail with. */
+  onFailure(code: string, detail: string): StorageError;
+  onFull(detail: string): void;
+  /** Called after each group. */
+  onProgress(): void;
+}
+
+/** The main thread's end of the log: copies entries into the ring, and settles them as the worker reports them on the disk. */
+export class Wal {
+  readonly #options: WalOptions;
+  readonly #ring: Ring;
+  readonly #header = new HeaderWriter();
+  /** The heads of an append's batches are gathered here for one CRC. */
+  readonly #heads = Buffer.alloc(BATCH_HEAD_BYTES);
+  readonly #ready: ReadyQueue;
+  #pending: Pending[] = [];
+  #head = 0;
+  #position: number;
+  #durable: WalPlace;
+  #publishing = false;
+  #markTimer: Timer | undefined;
+  /** The end of the last entry that was not a mark. */
+  #dataEnd = 0;
+  #idle: (() => void)[] = [];
+  #groups = 0;
+  #closed = false;
+  #dead: StorageError | undefined;
+
+  constructor(options: WalOptions) {
+    this.#options = options;
+    this.#ring = options.ring;
+    this.#position = options.position;
+    this.#durable = { position: options.position, sequence: 0, offset: 0 };
+    this.#ready = new ReadyQueue(options.ring);
+    options.worker.listen((message) => this.#hear(message));
+    this.#grant();
+  }
+
+  /** One past the last entry. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Everything in front of it is on the disk. */
+  get durable(): WalPlace {
+    return this.#durable;
+  }
+
+  get groups(): number {
+    return this.#groups;
+  }
+
+  /** Set when nothing can be written any more. */
+  get dead(): StorageError | undefined {
+    return this.#dead;
+  }
+
+  hasRoom(bodyBytes: number): boolean {
+    return entryBytes(bodyBytes) <= this.#ring.free;
+  }
+
+  /** `undefined` when an entry of this size fits now, else when it may. Rejects when the log fails meanwhile. */
+  room(bodyBytes: number): Promise<void> | undefined {
+    // nobody overtakes those who wait
+    return this.#ready.empty && this.hasRoom(bodyBytes) ? undefined : this.#ready.wait(entryBytes(bodyBytes));
+  }
+
+  /** Puts one append into the ring, which has room for it. `pending` settles later. */
+  append(
+    number: number,
+    epoch: number,
+    offset: number,
+    count: number,
+    batches: readonly Uint8Array[],
+    bytes: number,
+    pending: Pending,
+  ): void {
+    let crc = 0;
+    for (const batch of batches) {
+      const heads = this.#heads;
+      for (let at = 0; at < BATCH_HEAD_BYTES; at++) heads[at] = batch[at] ?? 0;
+      crc = crc32c(heads, crc);
+    }
+    this.#writeHeader(KIND.append, batches.length, number, epoch, offset, count, bytes, crc);
+    for (const batch of batches) this.#ring.write(batch);
+    this.#finish(bytes, pending);
+  }
+
+  /** Any other entry; waits for room if it must. Resolves when it is on the disk. */
+  async write(
+    kind: Exclude<keyof typeof KIND, 'append'>,
+    fields: { readonly number: number; readonly epoch: number; readonly offset: number },
+    body: Uint8Array = NOTHING,
+    onDurable: () => void = () => {},
+  ): Promise<void> {
+    let wait = this.room(body.length);
+    while (wait !== undefined) {
+      await wait;
+      // whoever was woken may have been overtaken all the same
+      wait = this.hasRoom(body.length) ? undefined : this.room(body.length);
+    }
+    await this.writeNow(kind, fields, body, onDurable);
+  }
+
+  /** As {@link write}, into a ring that has room. `onDurable` runs in the order of the log. */
+  writeNow(
+    kind: Exclude<keyof typeof KIND, 'append'>,
+    fields: { readonly number: number; readonly epoch: number; readonly offset: number },
+    body: Uint8Array = NOTHING,
+    onDurable: () => void = () => {},
+  ): Promise<void> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    return new Promise((resolve, reject) => {
+      this.#writeHeader(KIND[kind], 0, fields.number, fields.epoch, fields.offset, 0, body.length, crc32c(body));
+      this.#ring.write(body);
+      this.#finish(body.length, {
+        end: 0,
+        durable: () => {
+          onDurable();
+          resolve();
+        },
+        failed: reject,
+      });
+    });
+  }
+
+  /** Resolves when nothing is on its way. */
+  settled(): Promise<void> {
+    if (this.#head === this.#pending.length) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Resolves when all that is on its way now has settled, well or not. */
+  settledSoFar(): Promise<void> {
+    if (this.#head === this.#pending.length) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#pending.push({ end: this.#position, durable: resolve, failed: () => resolve() });
+    });
+  }
+
+  /** Gives the worker files again after some have become free. */
+  filesReleased(): void {
+    this.#grant();
+  }
+
+  retryRoom(): void {
+    this.#options.worker.send({ kind: 'retry' });
+  }
+
+  /** Wakes those who wait for room: their writers may have failed. */
+  failWaiting(error: StorageError): void {
+    this.#ready.fail(error);
+  }
+
+  async close(): Promise<void> {
+    await this.settled();
+    this.#closed = true;
+    this.#markTimer?.cancel();
+    this.#markTimer = undefined;
+    await this.#options.worker.stop();
+  }
+
+  #writeHeader(
+    kind: number,
+    parts: number,
+    number: number,
+    epoch: number,
+    offset: number,
+    count: number,
+    bodyBytes: number,
+    bodyCrc: number,
+  ): void {
+    const { generation } = this.#options;
+    this.#header.entry(kind, parts, generation, this.#position, number, epoch, offset, count, bodyBytes, bodyCrc);
+    this.#ring.write(this.#header.entryBytes);
+  }
+
+  #finish(bodyBytes: number, pending: Pending): void {
+    const bytes = entryBytes(bodyBytes);
+    this.#ring.skip((8 - (bodyBytes & 7)) & 7);
+    this.#position += bytes;
+    pending.end = this.#position;
+    this.#pending.push(pending);
+    this.#dataEnd = this.#position;
+    if (this.#publishing) return;
+    // what is appended in the same turn goes into the same group
+    this.#publishing = true;
+    queueMicrotask(this.#publish);
+  }
+
+  readonly #publish = (): void => {
+    this.#publishing = false;
+    this.#ring.publish();
+  };
+
+  #hear(message: FromWorker): void {
+    const { files } = this.#options;
+    if (message.kind === 'durable') {
+      if (message.sequence !== this.#durable.sequence) files.entered(message.sequence);
+      this.#durable = { position: message.end, sequence: message.sequence, offset: message.offset };
+      this.#groups++;
+      this.#ring.consumed(this.#position - message.end);
+      this.#settle(message.end);
+      this.#armMark();
+      this.#options.onProgress();
+    } else if (message.kind === 'left') {
+      files.left(message.sequence, message.zeroedBytes);
+      this.#grant();
+    } else if (message.kind === 'full') this.#options.onFull(message.detail);
+    else if (message.kind === 'failed') this.#fail(message);
+  }
+
+  #settle(end: number): void {
+    for (
+      let next = this.#pending[this.#head];
+      next !== undefined && next.end <= end;
+      next = this.#pending[this.#head]
+    ) {
+      this.#head++;
+      next.durable();
+    }
+    this.#compact();
+    this.#ready.wake();
+  }
+
+  #compact(): void {
+    if (this.#head === this.#pending.length) {
+      this.#pending = [];
+      this.#head = 0;
+      const idle = this.#idle;
+      this.#idle = [];
+      for (const wake of idle) wake();
+    } else if (this.#head > 4096 && this.#head * 2 > this.#pending.length) {
+      this.#pending = this.#pending.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** All that is in flight is void, what was durable stays so. The log goes on in a file that was never written before. */
+  #fail(message: Extract<FromWorker, { kind: 'failed' }>): void {
+    const { files, worker } = this.#options;
+    const error = this.#options.onFailure(message.code, message.detail);
+    if (message.code === 'THREAD' || !files.retire(message.sequence)) this.#dead = error;
+    this.#ring.publish();
+    const failed = this.#pending.slice(this.#head);
+    this.#pending = [];
+    this.#head = 0;
+    this.#ring.consumed(0);
+    this.#dataEnd = 0;
+    if (this.#dead === undefined) {
+      this.#grant();
+      worker.send({ kind: 'resume', position: this.#position, ...this.#ring.mark() });
+    }
+    for (const pending of failed) pending.failed(error);
+    this.#ready.fail(error);
+    this.#compact();
+  }
+
+  #grant(): void {
+    const { files, worker } = this.#options;
+    while (worker.grantsOut < 2) {
+      const file = files.grant();
+      if (file === undefined) return;
+      worker.send({ kind: 'file', file });
+    }
+  }
+
+  /** The last group's end is proven by nothing until another follows: after a moment of quiet a mark does. */
+  #armMark(): void {
+    if (this.#markTimer !== undefined || this.#closed || this.#dataEnd !== this.#durable.position) return;
+    this.#markTimer = this.#options.clock.timer(this.#options.markIdleMs, () => {
+      this.#markTimer = undefined;
+      if (this.#closed || this.#dataEnd !== this.#durable.position || !this.hasRoom(0)) return;
+      this.writeNow('mark', { number: 0, epoch: 0, offset: 0 }).catch(() => {});
+      this.#dataEnd = 0;
+    });
+  }
+}
+
+const NOTHING = new Uint8Array(0);

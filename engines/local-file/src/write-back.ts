@@ -1,0 +1,147 @@
+import { StorageError } from '@robustmq/core';
+import type { FileCache } from './file-cache.ts';
+import type { OpenSegment } from './segment/open-segment.ts';
+
+export interface WriteBackOptions {
+  readonly cache: FileCache;
+  /** A segment with this much is written. */
+  readonly segmentBytes: number;
+  /** With this much in all, everything is written; with twice as much, writers wait. */
+  readonly totalBytes: number;
+  /** There was no room on the disk: the data stays where it is. */
+  onFull(detail: string): void;
+}
+
+/** Half of libuv's threads, so that reads and syncs get their turn. */
+const CONCURRENT = 2;
+
+/** Brings committed bytes from memory into segment files, in large pieces, not synced: the write-ahead log has them. */
+export class WriteBack {
+  readonly #options: WriteBackOptions;
+  readonly #queue = new Set<OpenSegment>();
+  /** Those with anything in memory. */
+  readonly #unwritten = new Set<OpenSegment>();
+  #waiting: (() => void)[] = [];
+  #active = 0;
+  #held = 0;
+
+  constructor(options: WriteBackOptions) {
+    this.#options = options;
+  }
+
+  get heldBytes(): number {
+    return this.#held;
+  }
+
+  get full(): boolean {
+    return this.#held >= 2 * this.#options.totalBytes;
+  }
+
+  /** `undefined` when there is room for more, else when there is. */
+  room(): Promise<void> | undefined {
+    return this.full ? new Promise((resolve) => this.#waiting.push(resolve)) : undefined;
+  }
+
+  /** The segment has got bytes. */
+  committed(segment: OpenSegment): void {
+    this.#count(segment);
+    this.#unwritten.add(segment);
+    if (segment.log.tail.bytes >= this.#options.segmentBytes) this.#enqueue(segment);
+    else if (this.#held > this.#options.totalBytes) this.writeAll();
+  }
+
+  writeAll(): void {
+    for (const segment of this.#unwritten) this.#queue.add(segment);
+    this.#pump();
+  }
+
+  /** Resolves when everything that is committed now is in the file. */
+  async drain(segment: OpenSegment): Promise<void> {
+    const target = segment.log.bytes;
+    while (segment.log.tail.start < target) await this.#write(segment);
+  }
+
+  /** The segment is gone: nothing of it will be written. */
+  drop(segment: OpenSegment): void {
+    this.#queue.delete(segment);
+    this.#unwritten.delete(segment);
+    this.#held -= segment.counted;
+    segment.counted = 0;
+    this.#wake();
+  }
+
+  async settled(): Promise<void> {
+    for (const segment of this.#unwritten) await segment.writing?.catch(() => {});
+  }
+
+  #enqueue(segment: OpenSegment): void {
+    this.#queue.add(segment);
+    this.#pump();
+  }
+
+  #pump(): void {
+    for (const segment of this.#queue) {
+      if (this.#active >= CONCURRENT) return;
+      this.#queue.delete(segment);
+      this.#active++;
+      this.#write(segment)
+        .catch(() => {})
+        .finally(() => {
+          this.#active--;
+          this.#pump();
+        });
+    }
+  }
+
+  #write(segment: OpenSegment): Promise<void> {
+    segment.writing ??= this.#writeTail(segment).finally(() => {
+      segment.writing = undefined;
+    });
+    return segment.writing;
+  }
+
+  async #writeTail(segment: OpenSegment): Promise<void> {
+    const { tail, path } = segment.log;
+    const target = tail.end;
+    try {
+      await this.#options.cache.with(path, true, async (file) => {
+        while (tail.start < target) {
+          const piece = tail.oldest();
+          if (piece === undefined || segment.deleted) return;
+          await file.write(piece.bytes, piece.position);
+          tail.written();
+          this.#count(segment);
+          this.#wake();
+        }
+      });
+      if (tail.bytes === 0) this.#unwritten.delete(segment);
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      if (code === 'ENOSPC' || code === 'EDQUOT') this.#options.onFull(message);
+      else segment.fail(writeError(segment, error));
+      throw error;
+    }
+  }
+
+  #count(segment: OpenSegment): void {
+    const { held } = segment.log.tail;
+    if (segment.deleted) return;
+    this.#held += held - segment.counted;
+    segment.counted = held;
+  }
+
+  #wake(): void {
+    if (this.#waiting.length === 0 || this.full) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+export function writeError(segment: OpenSegment, cause: unknown): StorageError {
+  return new StorageError('IO_ERROR', 'Writing the file of the segment failed', {
+    where: `segment ${segment.id}, ${segment.log.path}`,
+    hint: 'Acknowledged data is in the write-ahead log; the shard goes on in a new segment. Check the disk',
+    cause,
+  });
+}

@@ -1,0 +1,113 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type EngineHealth,
+  type FileSystem,
+  lockDirectory,
+  nodeFileSystem,
+  type SegmentWriter,
+  silentLogger,
+  type StorageEngine,
+  systemClock,
+  systemRandom,
+  unreadMetrics,
+} from '@robustmq/core';
+import { BATCH_HEADER_BYTES, patchOffsetAndEpoch } from '@robustmq/core/batch';
+import { FaultPlan, faultyFileSystem, MemoryMeta } from '@robustmq/core/testing';
+import { crc32c } from '@node-rs/crc32';
+import { onTestFinished } from 'vitest';
+import localFile, { type LocalFileSettings } from '../src/index.ts';
+
+/** Small enough for a test, in the proportions of the real ones. */
+export const SMALL: Partial<LocalFileSettings> = {
+  walFileBytes: 512 * 1024,
+  walFiles: 4,
+  ringBytes: 256 * 1024,
+  checkpointBytes: 512 * 1024,
+  reserveBytes: 0,
+  tailBytes: 1024 * 1024,
+  indexIntervalBytes: 4096,
+  maxOpenFiles: 16,
+};
+
+export interface Opened {
+  readonly engine: StorageEngine;
+  readonly health: EngineHealth[];
+}
+
+export async function temporaryDirectory(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'local-file-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+export async function open(
+  dir: string,
+  options: { readonly fs?: FileSystem; readonly config?: Partial<LocalFileSettings>; readonly lock?: boolean } = {},
+): Promise<Opened> {
+  const health: EngineHealth[] = [];
+  const engine = await localFile.open({
+    instance: 'test',
+    dir,
+    config: { ...SMALL, ...options.config },
+    fs: options.fs ?? nodeFileSystem,
+    lock: options.lock === false ? async () => ({ release: async () => {} }) : lockDirectory,
+    clock: systemClock,
+    random: systemRandom,
+    logger: silentLogger,
+    metrics: unreadMetrics,
+    meta: new MemoryMeta(),
+    health: (report) => health.push(report),
+    signal: new AbortController().signal,
+  });
+  return { engine, health };
+}
+
+export function faulty(): { readonly fs: FileSystem; readonly plan: FaultPlan } {
+  const plan = new FaultPlan();
+  return { fs: faultyFileSystem(nodeFileSystem, plan), plan };
+}
+
+export const STATE: Uint8Array = Buffer.from('a fold');
+
+export function create(engine: StorageEngine, id: string, base = 0, epoch = 1): Promise<SegmentWriter> {
+  return engine.create(id, { base, epoch, config: {}, state: STATE });
+}
+
+/** A batch of `count` records as far as storage looks at it: header, CRC, and a payload that tells which it is. */
+export function batch(base: number, payloadBytes = 100, count = 1, timestamp = 1000 + base): Buffer {
+  const bytes = Buffer.alloc(BATCH_HEADER_BYTES + payloadBytes);
+  bytes.writeInt32BE(bytes.length - 12, 8);
+  bytes[16] = 2;
+  bytes.writeInt32BE(count - 1, 23);
+  bytes.writeBigInt64BE(BigInt(timestamp), 27);
+  bytes.writeBigInt64BE(BigInt(timestamp), 35);
+  bytes.writeBigInt64BE(-1n, 43);
+  bytes.writeInt16BE(-1, 51);
+  bytes.writeInt32BE(-1, 53);
+  bytes.writeInt32BE(count, 57);
+  bytes.fill(`payload of ${base};`, BATCH_HEADER_BYTES);
+  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17);
+  patchOffsetAndEpoch(bytes, base, 1);
+  return bytes;
+}
+
+/** Everything committed in [from, end), read in small pieces. */
+export async function readAll(
+  reader: {
+    offsets(): { readonly committed: number };
+    read(from: number, options: { readonly maxBytes: number }): Promise<{ bytes: Uint8Array; next: number }>;
+  },
+  from: number,
+  maxBytes = 1000,
+): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for (let at = from; at < reader.offsets().committed; ) {
+    const { bytes, next } = await reader.read(at, { maxBytes });
+    if (next <= at) throw new Error(`the read at ${at} went on at ${next}`);
+    pieces.push(bytes);
+    at = next;
+  }
+  return Buffer.concat(pieces);
+}
