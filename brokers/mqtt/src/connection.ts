@@ -167,12 +167,18 @@ export class Connection implements SessionPort, Deadline {
         const packet = decodePacket(this.#framer.firstByte, body, session.version);
         this.#services.received.value++;
         session.received(packet);
-        if (packet.type === 'connect') this.dueAt = this.#services.clock.monotonic() + session.silenceMs;
+        if (packet.type === 'connect') this.#connected();
       }
     } catch (error) {
       this.#failed(error);
     }
     this.#setFlow();
+  }
+
+  #connected(): void {
+    if (!this.session.connected) return;
+    this.#framer.onlyConnect = false;
+    this.dueAt = this.#services.clock.monotonic() + this.session.silenceMs;
   }
 
   #failed(error: unknown): void {

@@ -30,6 +30,9 @@ export class Framer {
   /** The first byte of the packet that {@link next} gave. */
   firstByte = 0;
 
+  /** True until a CONNECT was accepted: other protocols are known by their first byte. */
+  onlyConnect = true;
+
   /** The chunk before must be used up: {@link next} has said `undefined`. */
   push(chunk: Uint8Array): void {
     this.#chunk = chunk;
@@ -66,6 +69,7 @@ export class Framer {
     while (this.#at < this.#chunk.length) {
       const byte = this.#chunk[this.#at++] ?? 0;
       if (this.#first < 0) {
+        if (this.onlyConnect && byte >> 4 !== 1) throw protocolError('the first packet is no CONNECT [MQTT-3.1.0-1]');
         if (byte < 0x10) throw protocolError('packet type 0 is reserved (section 2.1.2)');
         this.#first = byte;
         this.#length = 0;

@@ -11,6 +11,13 @@ function collect(framer: Framer, chunk: Uint8Array): string[] {
   return found;
 }
 
+/** One whose CONNECT is behind it. */
+function open(maxPacketBytes: number): Framer {
+  const framer = new Framer(maxPacketBytes);
+  framer.onlyConnect = false;
+  return framer;
+}
+
 describe('the framer', () => {
   test('gives the same packets however the stream is cut', () => {
     const body = fc.uint8Array({ maxLength: 400 });
@@ -18,7 +25,7 @@ describe('the framer', () => {
     fc.assert(
       fc.property(fc.array(packet, { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 300 })), (packets, cuts) => {
         const stream = Buffer.concat(packets.map(([first, bytes]) => frame(first, bytes)));
-        const framer = new Framer(1_000_000);
+        const framer = open(1_000_000);
         const found: string[] = [];
         let at = 0;
         for (const cut of [...cuts, stream.length]) {
@@ -33,13 +40,13 @@ describe('the framer', () => {
   });
 
   test('keeps of a packet only what has come, whatever its length claims', () => {
-    const framer = new Framer(268_435_460);
+    const framer = open(268_435_460);
     expect(collect(framer, Buffer.of(0x30, 0xff, 0xff, 0xff, 0x7f, 1, 2, 3))).toEqual([]);
     expect(framer.pending).toBe(3);
   });
 
   test('copies each byte a bounded number of times when a packet comes byte by byte', () => {
-    const framer = new Framer(1_000_000);
+    const framer = open(1_000_000);
     const stream = frame(0x30, new Uint8Array(200_000));
     const sizes = new Set<number>();
     for (let at = 0; at < stream.length; at++) {
@@ -49,13 +56,19 @@ describe('the framer', () => {
     expect(sizes.size).toBeLessThan(12); // doubled, not grown by each chunk
   });
 
+  test('[MQTT-3.1.0-1] knows by the first byte that a stream does not begin with a CONNECT', () => {
+    const framer = new Framer(1000);
+    framer.push(Buffer.from('GET / HTTP/1.1'));
+    expect(() => framer.next()).toThrow(expect.objectContaining({ reason: 0x82 }));
+  });
+
   test.each([
     ['a reserved type, before anything else', [0x00], 0x82],
     ['a length of five bytes', [0x30, 0xff, 0xff, 0xff, 0xff], 0x81],
     ['a length in more bytes than it needs', [0x30, 0x80, 0x00], 0x81],
     ['a packet above the limit, before its body', [0x30, 0x80, 0x08], 0x95],
   ])('refuses %s', (_what, bytes, reason) => {
-    const framer = new Framer(1000);
+    const framer = open(1000);
     framer.push(Uint8Array.from(bytes));
     expect(() => framer.next()).toThrow(expect.objectContaining({ reason }));
   });

@@ -18,6 +18,7 @@ const qos = fc.constantFrom(0 as const, 1 as const, 2 as const);
 /** Reads all packets in `stream`. */
 function decodeAll(stream: Uint8Array, as: Version | undefined): Incoming[] {
   const framer = new Framer(1_000_000);
+  framer.onlyConnect = false;
   framer.push(stream);
   const found: Incoming[] = [];
   for (let body = framer.next(); body !== undefined; body = framer.next())
