@@ -117,10 +117,6 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
     means: 'There is no such tenant. Only `default` exists so far.',
     todo: 'Use the tenant `default`.',
   },
-  KAFKA_LISTEN_FAILED: {
-    means: 'The Kafka broker can not bind its port.',
-    todo: 'As for PORT_IN_USE, which the node makes of it where it can.',
-  },
   KAFKA_FRAME_INVALID: {
     means: 'What a client sent to the Kafka port has no valid length. Its connection is closed.',
     todo: 'Is it a Kafka client? A larger request than maxRequestBytes gives this, too.',
