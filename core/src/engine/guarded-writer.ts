@@ -4,6 +4,7 @@ import { checkAppendedBatch, checkOffset, invalid } from './arguments.ts';
 import type { GuardContext } from './guard-context.ts';
 import { GuardedReader } from './guarded-reader.ts';
 import { type Appended, Inflight } from './inflight.ts';
+import { InflightQueue } from './inflight-queue.ts';
 
 /** How long appends behind a failed one may take to let go of their bytes before they are given up. */
 const FAIL_GRACE_MS = 1000;
@@ -37,8 +38,7 @@ export class GuardedWriter implements SegmentWriter {
   #failure: StorageError | undefined;
   /** The end of what was dispatched. */
   #end: number;
-  #queue: Inflight[] = [];
-  #head = 0;
+  readonly #queue: InflightQueue = new InflightQueue();
   #settling = false;
   /** Appends up to this one were dispatched behind one that was refused: the engine must refuse them too. */
   #doomedUntil: Inflight | undefined;
@@ -195,17 +195,17 @@ export class GuardedWriter implements SegmentWriter {
 
   async #settleInOrder(): Promise<void> {
     this.#settling = true;
-    for (let entry = this.#queue[this.#head]; entry !== undefined; entry = this.#queue[this.#head]) {
+    for (let entry = this.#queue.first; entry !== undefined; entry = this.#queue.first) {
       try {
         const appended = await entry.inner;
-        if (this.#queue[this.#head] !== entry) break;
+        if (this.#queue.first !== entry) break;
         this.#check(entry, appended);
         this.#shift();
         this.#context.appendSeconds.observe((this.#context.clock.monotonic() - entry.startedMs) / 1000);
         this.#context.appendBytes.value += entry.bytes;
         entry.succeed(appended);
       } catch (error) {
-        if (this.#queue[this.#head] !== entry) break;
+        if (this.#queue.first !== entry) break;
         await this.#fail(entry, this.#context.failure(error, 'append', this.#where(), 'WRITER_FAILED'));
       }
     }
@@ -233,14 +233,14 @@ export class GuardedWriter implements SegmentWriter {
       if (!doomed) {
         // nothing of it was taken, so what was dispatched behind it has no place any more
         this.#end = entry.base;
-        this.#doomedUntil = this.#queue.at(-1);
+        this.#doomedUntil = this.#queue.last;
       }
       entry.fail(error);
       return;
     }
     this.#failure = error;
     entry.fail(error);
-    const behind = this.#queue.slice(this.#head);
+    const behind = this.#queue.all();
     // the engine holds their bytes until it has let go of each
     await this.#withinGrace(Promise.allSettled(behind.map((late) => late.inner)));
     if (behind.length === 0) return;
@@ -256,18 +256,10 @@ export class GuardedWriter implements SegmentWriter {
 
   /** Takes the first append in flight out of the queue. */
   #shift(): Inflight | undefined {
-    const entry = this.#queue[this.#head];
+    const entry = this.#queue.shift();
     if (entry === undefined) return undefined;
-    this.#head++;
     this.#context.inFlightBytes -= entry.bytes;
     if (entry === this.#doomedUntil) this.#doomedUntil = undefined;
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
-      this.#head = 0;
-    } else if (this.#head >= 1024) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
     return entry;
   }
 
