@@ -81,6 +81,7 @@ export class KafkaWire {
     topic: string,
     partition: number,
     from: number,
+    maxBytes: number,
   ): Promise<{ error: number; highWatermark: number; records: Uint8Array }> {
     const body = new Fields()
       .int32(-1)
@@ -88,13 +89,7 @@ export class KafkaWire {
       .int32(1)
       .int32(8 << 20)
       .int8(0);
-    body
-      .int32(1)
-      .string(topic)
-      .int32(1)
-      .int32(partition)
-      .int64(from)
-      .int32(4 << 20);
+    body.int32(1).string(topic).int32(1).int32(partition).int64(from).int32(maxBytes);
     const reply = await this.#request(1, 4, body);
     reply.takeInt32(); // throttle
     return takePartition(reply, () => {

@@ -2,6 +2,10 @@ import { checkBatch, decodeRecords, forEachBatch, type Random } from '@robustmq/
 import type { History } from './history.ts';
 import { KafkaWire } from './kafka-wire.ts';
 
+/** About so large is a record of the load: what is not wanted need not be read. */
+const BYTES_A_RECORD = 400;
+const LOOK_BACK = 200;
+
 /** Reads shards by Kafka fetches and tells the history what is there. */
 export class LogReader {
   readonly #history: History;
@@ -33,8 +37,8 @@ export class LogReader {
   /** A stretch of what was read before, wherever chance says. */
   async lookBack(port: number, topic: string, partitions: number, random: Random): Promise<void> {
     await this.#each(port, topic, partitions, async (wire, partition, { start, end }) => {
-      const from = start + Math.floor(random.next() * Math.max(0, end - start - 500));
-      await this.#read(wire, topic, partition, from, Math.min(end, from + 500));
+      const from = start + Math.floor(random.next() * Math.max(0, end - start - LOOK_BACK));
+      await this.#read(wire, topic, partition, from, Math.min(end, from + LOOK_BACK));
     });
   }
 
@@ -63,7 +67,12 @@ export class LogReader {
     const shard = `${topic}/${partition}`;
     let next = from;
     while (next < end) {
-      const { error, records } = await wire.fetch(topic, partition, next);
+      const { error, records } = await wire.fetch(
+        topic,
+        partition,
+        next,
+        Math.min(4 << 20, (end - next) * BYTES_A_RECORD),
+      );
       if (error !== 0) throw new Error(`fetch of ${shard} at ${next}: error ${error}`);
       const asked = next;
       forEachBatch(

@@ -54,6 +54,8 @@ const reader = new LogReader(history);
 let server = new ServerProcess({ data, sets });
 const stop = new AbortController();
 let rounds = 0;
+const startMs: number[] = [];
+const checkMs: number[] = [];
 let killedInStart = 0;
 let failure: unknown;
 
@@ -105,8 +107,12 @@ async function killAgainAndAgain(ports: ServerProcess['ports']): Promise<void> {
       killedInStart++;
       server = new ServerProcess({ data, ports, sets });
     }
+    const spawnedAt = performance.now();
     await server.ready();
+    const readyAt = performance.now();
     await check(ports.kafka);
+    startMs.push(readyAt - spawnedAt);
+    checkMs.push(performance.now() - readyAt);
     rounds++;
     if (rounds % 10 === 0) console.log(`round ${rounds}: ${JSON.stringify(history.counts)}, ${elapsedSeconds()} s`);
     if (history.violations.length > 0) return;
@@ -159,6 +165,10 @@ function describe(loads: readonly Load[]): string {
   return loads.map(({ name, errors }) => `${name}: errors ${JSON.stringify(Object.fromEntries(errors))}`).join('\n');
 }
 
+function median(values: readonly number[]): number {
+  return Math.round(values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0);
+}
+
 function elapsedSeconds(): number {
   return Math.round((performance.now() - began) / 100) / 10;
 }
@@ -170,9 +180,8 @@ async function report(): Promise<void> {
   if (failure !== undefined) console.error(failure);
   const found: Record<string, number> = {};
   for (const { anomaly } of violations) found[anomaly] = (found[anomaly] ?? 0) + 1;
-  console.log(
-    JSON.stringify({ seed, rounds, killedInStart, ...history.counts, seconds: elapsedSeconds(), found, clean }),
-  );
+  const times = { seconds: elapsedSeconds(), medianStartMs: median(startMs), medianCheckMs: median(checkMs) };
+  console.log(JSON.stringify({ seed, rounds, killedInStart, ...history.counts, ...times, found, clean }));
   if (clean) await rm(data, { recursive: true });
   else console.error(`The data directory stays: ${data}\nThe server's last words:\n${server.log}`);
   // client libraries may still be looking for the server
