@@ -53,20 +53,22 @@ export class Budget {
   give(bytes: number): void {
     this.#used -= bytes;
     this.#report();
-    while (this.#waiting[0] !== undefined && this.hasRoom(this.#waiting[0].bytes)) this.#waiting.shift()?.resolve();
+    this.#wake();
   }
 
-  /** In the order of asking: a large append is not starved by small ones. */
+  /** Those who wait are served in the order of asking. */
   waitFor(bytes: number, owner: object): Promise<void> {
     return new Promise((resolve, reject) => this.#waiting.push({ bytes, owner, resolve, reject }));
   }
 
   /** Ends the waits of one owner, or of all. */
   refuseWaiters(error: StorageError, owner?: object): void {
-    const refused = this.#waiting.filter((waiter) => owner === undefined || waiter.owner === owner);
-    if (refused.length === 0) return;
-    this.#waiting = this.#waiting.filter((waiter) => !refused.includes(waiter));
-    for (const waiter of refused) waiter.reject(error);
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = owner === undefined ? [] : waiting.filter((waiter) => waiter.owner !== owner);
+    for (const waiter of waiting) if (owner === undefined || waiter.owner === owner) waiter.reject(error);
+    // a large wait that is gone no longer holds back the small ones behind it
+    this.#wake();
   }
 
   full(where: string): StorageError {
@@ -74,6 +76,10 @@ export class Budget {
       where,
       hint: 'Raise `limitBytes`, shorten retention, or move topics to another engine',
     });
+  }
+
+  #wake(): void {
+    while (this.#waiting[0] !== undefined && this.hasRoom(this.#waiting[0].bytes)) this.#waiting.shift()?.resolve();
   }
 
   #report(): void {

@@ -77,6 +77,26 @@ describe('the memory engine', () => {
     await last;
   });
 
+  it('lets small appends in when a large one in front of them no longer waits', async () => {
+    const { engine } = await open(32 * MiB);
+    for (const [id, sizes] of Object.entries({ one: [8, 7], two: [8, 4], three: [3] })) {
+      const writer = await engine.create(id, { base: 0, ...create });
+      await writer.append(
+        sizes.map((size, i) => batch(i, size * MiB)),
+        { base: 0 },
+      );
+    }
+    const large = await engine.create('large', { base: 0, ...create });
+    const small = await engine.create('small', { base: 0, ...create });
+    const largeWait = expect(large.ready(8 * MiB)).rejects.toMatchObject({ code: 'FENCED' });
+    const smallWait = small.ready(2 * MiB);
+    expect(smallWait).toBeInstanceOf(Promise);
+    await engine.delete('three'); // room for the small one, which stands behind the large one
+    await engine.delete('large');
+    await largeWait;
+    await smallWait;
+  });
+
   it('finds every offset and every timestamp among thousands of batches', async () => {
     const { engine } = await open(256 * MiB);
     const writer = await engine.create('s', { base: 100, ...create });
