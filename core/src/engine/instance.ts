@@ -1,14 +1,17 @@
 import type { EngineContext, EngineDefinition, EngineHealth, StorageEngine } from '../engine.ts';
 import { ENGINE_API_VERSION } from '../engine.ts';
 import { isStorageError, StorageError } from '../errors.ts';
+import { lockDirectory } from '../fs/directory-lock.ts';
 import type { EngineInstance } from '../storage-options.ts';
 import { guardEngine } from './guard.ts';
 import { confirmIncarnation } from './incarnation.ts';
 import { scopedMeta } from './scoped-meta.ts';
 
-export interface OpenInstanceOptions extends Omit<EngineContext, 'health'> {
+export interface OpenInstanceOptions extends Omit<EngineContext, 'health' | 'lock'> {
   /** The whole of it: the engine gets its own part only. */
   readonly meta: EngineContext['meta'];
+  /** The real one by default. */
+  readonly lock?: EngineContext['lock'];
 }
 
 export interface OpenEngineInstance extends EngineInstance {
@@ -31,6 +34,7 @@ export async function openInstance(
   const health = new HealthBoard();
   const ctx: EngineContext = {
     ...options,
+    lock: options.lock ?? lockDirectory,
     logger: logger.child({ engine: instance }),
     meta: scopedMeta(meta, `engines/${instance}/`),
     health: (report) => {
