@@ -65,6 +65,19 @@ function withBounds(row: SegmentRow, tiled: number, next: SegmentRow | undefined
   return { ...row, base, end: Math.max(base, next !== undefined && next.base >= 0 ? next.base : head.reserved) };
 }
 
+/** Lost segments right at the log's start: the log begins behind them. */
+export function lostAtFront(rows: readonly SegmentRow[], logStart: number): SegmentRow[] {
+  const lost: SegmentRow[] = [];
+  let start = logStart;
+  for (const row of rows) {
+    if (row.state === 'DELETING' || row.end <= start) continue;
+    if (row.state !== 'LOST' || row.base > start) break;
+    start = row.end;
+    lost.push(row);
+  }
+  return lost;
+}
+
 /** A row whose segment is sealed or lost; undefined when there never was anything in it. */
 async function settle(
   environment: ShardEnvironment,

@@ -44,7 +44,7 @@ export async function rewrite(log: ShardLog, rows: readonly SegmentRow[], option
   if (first === undefined || last === undefined) return;
   await log.own();
   const { environment } = log;
-  const { seq, id, head } = log.takeSeq();
+  const { seq, id, head } = log.recorder.takeSeq();
   const intent: CopyIntent = { id, instance: options.to.name, uid: environment.random.uuid() };
   const intentKey = `${copyPrefix(log.topic.id, log.index)}${String(seq).padStart(10, '0')}`;
   await log.store.commit({ head, otherPuts: [{ key: intentKey, value: intentCodec.encode(intent) }] });
