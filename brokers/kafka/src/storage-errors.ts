@@ -56,8 +56,11 @@ export interface KafkaFailure {
   readonly message: string;
 }
 
+/** Messages quote what a client sent, and a string of the protocol holds 32,767 bytes. */
+const MAX_MESSAGE = 1000;
+
 export function failure(error: ErrorName, message: string): KafkaFailure {
-  return { error, code: ERRORS[error], message };
+  return { error, code: ERRORS[error], message: message.slice(0, MAX_MESSAGE) };
 }
 
 /** The answer to an error of storage; anything else is a bug of ours, logged, and told as UNKNOWN_SERVER_ERROR. */

@@ -7,6 +7,9 @@ import { readUuid } from './uuid.ts';
  */
 export const MAX_ELEMENTS = 200_000;
 
+/** What the classic form can say; the compact form is held to the same. */
+const MAX_STRING_BYTES = 0x7fff;
+
 /**
  * Reads the primitive types of the protocol. Never reads past its end, never allocates by a length that was only claimed.
  * Every failure is a `KAFKA_REQUEST_INVALID`.
@@ -68,11 +71,15 @@ export class Reader {
     return readUuid(this.#bytes, this.#take(16));
   }
 
+  /** Strict, so that a name that is echoed is as long as it came, and no two byte strings are one name. */
   string(compact: boolean): string | null {
     const length = compact ? this.uvarint() - 1 : this.int16();
     if (length < 0) return this.#null(length);
+    if (length > MAX_STRING_BYTES) throw malformed(`a string of ${length} bytes`);
     const at = this.#take(length);
-    return this.#bytes.toString('utf8', at, at + length);
+    const text = this.#bytes.toString('utf8', at, at + length);
+    if (Buffer.byteLength(text) !== length) throw malformed('a string that is not UTF-8');
+    return text;
   }
 
   /** A view of the frame, not a copy. */

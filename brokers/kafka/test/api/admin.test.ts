@@ -194,6 +194,17 @@ describe('CreateTopics and DeleteTopics', () => {
     expect([...client.storage.topics()]).toEqual([]);
   });
 
+  it('answers also to the longest name there can be', async () => {
+    const client = new CoreClient();
+    const name = 'é'.repeat(16_383);
+    expect(await client.call(KEYS.CreateTopics, 4, wanted({ name }))).toMatchObject({
+      topics: [{ name, errorCode: ERRORS.INVALID_TOPIC_EXCEPTION }],
+    });
+    expect(await client.call(KEYS.Metadata, 8, { topics: [{ name }], allowAutoTopicCreation: true })).toMatchObject({
+      topics: [{ name, errorCode: ERRORS.INVALID_TOPIC_EXCEPTION }],
+    });
+  });
+
   it('takes assignments to this node, both policies, and null for the default', async () => {
     const client = new CoreClient();
     const assignments = [1, 0].map((partitionIndex) => ({ partitionIndex, brokerIds: [1] }));

@@ -65,6 +65,13 @@ describe('bytes that are no request', () => {
     expect(() => codecOf(metadata, 1).decode(new Reader(many))).toThrow(`more than ${MAX_ELEMENTS} array elements`);
   });
 
+  it('can not have strings longer than the protocol’s, or that are not UTF-8', () => {
+    const writer = new Writer();
+    writer.string('x'.repeat(0x8000), true);
+    expect(() => new Reader(Buffer.concat(writer.finish())).string(true)).toThrow(/a string of 32768 bytes/);
+    expect(() => new Reader(Buffer.from('0002c328', 'hex')).string(false)).toThrow(/not UTF-8/);
+  });
+
   it('can not smuggle a number in that is no safe integer', () => {
     const reader = new Reader(Buffer.from('7fffffffffffffff', 'hex'));
     expect(() => reader.int64()).toThrow(KafkaProtocolError);
