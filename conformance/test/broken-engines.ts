@@ -5,31 +5,39 @@ import {
   type StorageEngine,
   StorageError,
 } from '@robustmq/core';
-import memory, { type MemoryConfig } from '@robustmq/engine-memory';
+import localFile from '@robustmq/engine-local-file';
+import memory from '@robustmq/engine-memory';
 
-/** The memory engine with one thing wrong. `wrong` gets the sound engine; what it does not replace stays sound. */
+const MEMORY = memory as EngineDefinition; // the suite hands each the configuration of its own schema
+const LOCAL_FILE = localFile as unknown as EngineDefinition;
+
+/** An engine with one thing wrong. `wrong` gets the sound engine; what it does not replace stays sound. */
 function broken(
   wrong: (engine: StorageEngine) => Partial<StorageEngine>,
   claims: Partial<EngineDefinition['capabilities']> = {},
+  sound: EngineDefinition = MEMORY,
 ): EngineDefinition {
-  const definition: EngineDefinition<MemoryConfig> = {
-    ...memory,
-    capabilities: { ...memory.capabilities, ...claims },
+  return {
+    ...sound,
+    capabilities: { ...sound.capabilities, ...claims },
     open: async (ctx) => {
-      const engine = await memory.open(ctx);
+      const engine = await sound.open(ctx);
       return override(engine, wrong(engine));
     },
   };
-  return definition as EngineDefinition; // the suite hands it the configuration that it asks for
 }
 
-function brokenWriter(wrong: (writer: SegmentWriter) => Partial<SegmentWriter>): EngineDefinition {
-  return broken((engine) => ({
+function brokenWriter(
+  wrong: (writer: SegmentWriter) => Partial<SegmentWriter>,
+  sound: EngineDefinition = MEMORY,
+): EngineDefinition {
+  const create = (engine: StorageEngine): Partial<StorageEngine> => ({
     create: async (id, options) => {
       const writer = await engine.create(id, options);
       return override(writer, wrong(writer));
     },
-  }));
+  });
+  return broken(create, {}, sound);
 }
 
 function brokenReader(wrong: (reader: SegmentReader) => Partial<SegmentReader>): EngineDefinition {
@@ -153,6 +161,30 @@ export const mutants: readonly Mutant[] = [
     name: 'claims fsync and keeps everything in memory',
     caughtBy: 'SHARD-020',
     definition: broken(() => ({}), { durability: 'fsync' }),
+  },
+  {
+    name: 'acknowledges before the disk has it',
+    caughtBy: 'SHARD-021',
+    definition: brokenWriter(
+      (writer) => ({
+        append: async (batches, options) => {
+          const last = Buffer.from(batches.at(-1) ?? []);
+          writer
+            .append(
+              batches.map((bytes) => Buffer.from(bytes)),
+              options,
+            )
+            .catch(() => {});
+          return { next: Number(last.readBigInt64BE(0)) + last.readInt32BE(23) + 1 };
+        },
+      }),
+      LOCAL_FILE,
+    ),
+  },
+  {
+    name: 'seals in memory only',
+    caughtBy: 'SHARD-022',
+    definition: brokenWriter((writer) => ({ seal: async () => ({ end: writer.offsets().end }) }), LOCAL_FILE),
   },
   {
     name: 'finds an empty segment where data was lost',

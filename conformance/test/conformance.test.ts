@@ -5,12 +5,15 @@ import memory from '@robustmq/engine-memory';
 import { describe, expect, it } from 'vitest';
 import { mutants } from './broken-engines.ts';
 
-const config = { limitBytes: 256 * 1024 * 1024 };
+const configOf = ({ configSchema }: EngineDefinition): Record<string, unknown> => {
+  const properties = (configSchema.properties ?? {}) as Record<string, { readonly default?: unknown }>;
+  return Object.fromEntries(Object.entries(properties).map(([key, schema]) => [key, schema.default]));
+};
 
 describe('the suite', () => {
   it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('catches an engine that %s', async (_, mutant) => {
     const { definition, caughtBy } = mutant;
-    const stage = { kind: 'engine', open: () => openWorld(definition, { config }) } as const;
+    const stage = { kind: 'engine', open: () => openWorld(definition, { config: configOf(definition) }) } as const;
     const card = await runScorecard(definition, stage, { only: [caughtBy], timeoutMs: 3000 });
     expect(card.failed.map(({ id }) => id)).toEqual([caughtBy]);
     expect(card.failed[0]?.error.message).toContain(`${caughtBy} MUST`);
@@ -25,7 +28,7 @@ describe('the suite', () => {
         return engine;
       },
     } as EngineDefinition; // as above
-    const stage = { kind: 'engine', open: () => openWorld(definition, { config }) } as const;
+    const stage = { kind: 'engine', open: () => openWorld(definition, { config: configOf(definition) }) } as const;
     const card = await runScorecard(definition, stage, { only: ['SHARD-053', 'SHARD-141'], timeoutMs: 100 });
     expect(card.failed[0]?.error.message).toContain('did not end within 100 ms');
     expect(card.passed).toEqual(['SHARD-141']);
