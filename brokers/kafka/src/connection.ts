@@ -34,6 +34,9 @@ interface Slot {
 /** How long a request may take to arrive, apart from its size over the slowest link we wait for. */
 const ARRIVAL_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 64;
+
+const PRODUCE_KEY = 0;
+const SMALL_REQUEST_BYTES = 65_536;
 /** How long a client that was told to go may take to read what was left for it. */
 const LINGER_MS = 10_000;
 
@@ -53,6 +56,8 @@ export class Connection {
   #holds = 0;
   /** Record bytes of answers that the port does not have yet. */
   #heldBytes = 0;
+  /** Bytes in the memory account for the request that is arriving. */
+  #admittedBytes = 0;
   #outputFull = false;
   #waitsForMemory = false;
   #pumping = false;
@@ -111,8 +116,8 @@ export class Connection {
       return;
     }
     const { idleTimeoutMs } = this.#services.settings;
-    const allowed = ARRIVAL_MS + this.#frames.admittedBytes / SLOWEST_BYTES_PER_MS;
-    const expecting = this.#frames.partial && (this.#reading || (this.#outputFull && this.#frames.admittedBytes > 0));
+    const allowed = ARRIVAL_MS + this.#frames.expectedBytes / SLOWEST_BYTES_PER_MS;
+    const expecting = this.#frames.partial && (this.#reading || (this.#outputFull && this.#admittedBytes > 0));
     if (expecting && now - this.#frameSince > allowed) this.close('stalled', 'a request did not arrive in time');
     else if (now - this.#lastActive > idleTimeoutMs && (this.#slots.length === 0 || this.#outputFull))
       this.close('idle', `nothing moved for ${idleTimeoutMs} ms`);
@@ -126,7 +131,7 @@ export class Connection {
     this.#services.metrics.disconnects[reason].value++;
     if (why !== undefined) this.#logger.info({ reason }, `closing a Kafka connection: ${why}`);
     this.#abort?.abort();
-    this.#services.memory.give(this.#frames.admittedBytes);
+    this.#services.memory.give(this.#admittedBytes);
     for (const slot of this.#slots) if (slot.done) this.#services.output.release(slot.heldBytes);
     this.#port.close(reason !== 'client' && reason !== 'error');
   }
@@ -138,8 +143,9 @@ export class Connection {
     this.#pumping = true;
     try {
       let starved = false;
+      const admit = (bytes: number, apiKey: number): boolean => this.#admit(bytes, apiKey);
       while (!this.#closed && !starved && this.#mayTake()) {
-        const frame = this.#frames.next((bytes) => this.#services.memory.tryTake(bytes));
+        const frame = this.#frames.next(admit);
         if (frame === 'full') this.#awaitMemory();
         else if (frame === 'more') starved = true;
         else this.#take(frame);
@@ -164,6 +170,17 @@ export class Connection {
     );
   }
 
+  /**
+   * Room for a request that is about to arrive. Only what carries data has to ask: a stalled disk whose producers have used up the
+   * memory for requests must not keep others from reading, or from asking how things are.
+   */
+  #admit(bytes: number, apiKey: number): boolean {
+    if (apiKey !== PRODUCE_KEY && bytes <= SMALL_REQUEST_BYTES) return true;
+    if (!this.#services.memory.tryTake(bytes)) return false;
+    this.#admittedBytes = bytes;
+    return true;
+  }
+
   #setReading(reading: boolean): void {
     if (reading === this.#reading) return;
     this.#reading = reading;
@@ -184,7 +201,8 @@ export class Connection {
 
   #take(frame: Buffer): void {
     this.#frameSince = this.#services.clock.monotonic();
-    const slot: Slot = { done: false, parts: [], requestBytes: frame.length, heldBytes: 0 };
+    const slot: Slot = { done: false, parts: [], requestBytes: this.#admittedBytes, heldBytes: 0 };
+    this.#admittedBytes = 0;
     this.#slots.push(slot);
     try {
       this.#dispatch(frame, slot);

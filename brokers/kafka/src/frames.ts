@@ -20,6 +20,7 @@ export class Frames {
   }
 
   push(chunk: Buffer): void {
+    if (chunk.length === 0) return;
     this.#chunks.push(chunk);
     this.#available += chunk.length;
   }
@@ -34,28 +35,33 @@ export class Frames {
     return this.#size ?? 0;
   }
 
-  /** Bytes that `admit` has let in for a frame that is not complete yet. */
-  get admittedBytes(): number {
-    return this.#admitted ? (this.#size ?? 0) : 0;
-  }
-
   /**
-   * The next frame without its size. `admit` is asked once, as soon as the size is known, for room for it.
+   * The next frame without its size. `admit` is asked for room for it as soon as its size and API key are known, until it says yes.
    * @returns `more` when bytes are missing, `full` when `admit` has refused.
    * @throws KAFKA_FRAME_INVALID
    */
-  next(admit: (bytes: number) => boolean): Buffer | 'more' | 'full' {
+  next(admit: (bytes: number, apiKey: number) => boolean): Buffer | 'more' | 'full' {
     if (this.#size === undefined) {
       if (this.#available < 4) return 'more';
       this.#size = this.#check(this.#take(4).readInt32BE());
     }
-    if (!this.#admitted && !admit(this.#size)) return 'full';
-    this.#admitted = true;
+    if (!this.#admitted) {
+      if (this.#available < 2) return 'more';
+      if (!admit(this.#size, this.#peekInt16())) return 'full';
+      this.#admitted = true;
+    }
     if (this.#available < this.#size) return 'more';
     const frame = this.#take(this.#size);
     this.#size = undefined;
     this.#admitted = false;
     return frame;
+  }
+
+  /** Two bytes are there; they stay. */
+  #peekInt16(): number {
+    const [head, next] = this.#chunks;
+    if (head === undefined) return 0;
+    return head.length >= 2 || next === undefined ? head.readInt16BE() : ((head[0] ?? 0) << 8) | (next[0] ?? 0);
   }
 
   #check(size: number): number {

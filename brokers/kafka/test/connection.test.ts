@@ -60,13 +60,18 @@ describe('a connection', () => {
     const memory = new MemoryShare('in flight', 1000);
     memory.tryTake(990);
     const client = new CoreClient({ memory });
-    client.send(METADATA, 1, { topics: [{ name: 'x'.repeat(100) }] });
+    await client.storage.createTopic('t');
+    client.send(0, 7, produceTo('t'));
+    client.send(API_VERSIONS, 0, {});
     await settled();
     expect(client.connection.inFlight).toBe(0);
     expect(client.reading).toBe(false);
+    // who does not carry data is not kept out
+    const other = new CoreClient({ memory });
+    await other.call(API_VERSIONS, 0, {});
     memory.give(990);
     await settled();
-    expect(client.correlationIds()).toEqual([1]);
+    expect(client.correlationIds()).toEqual([1, 2]);
     expect(client.reading).toBe(true);
     expect(memory.used).toBe(0);
   });
@@ -156,7 +161,7 @@ describe('a connection', () => {
   it('is closed when a request does not arrive in time, so that announced bytes are not held for ever', () => {
     const memory = new MemoryShare('in flight', 100_000_000);
     const client = new CoreClient({ memory });
-    const size = Buffer.alloc(4);
+    const size = Buffer.alloc(6);
     size.writeInt32BE(50_000_000);
     client.connection.receive(size);
     expect(memory.used).toBe(50_000_000);

@@ -1,4 +1,4 @@
-import { type Counter, type Metrics, unreadMetrics } from '@robustmq/core';
+import { type Counter, MemoryShare, type Metrics, unreadMetrics } from '@robustmq/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { KafkaSettings } from '../../src/index.ts';
 import { makeBatch } from '../support/batch.ts';
@@ -28,9 +28,9 @@ function readable() {
   return { metrics, gauge: (name: string) => gauges.get(name)?.() ?? -1, counters };
 }
 
-async function run(settings: Partial<KafkaSettings> = {}) {
+async function run(settings: Partial<KafkaSettings> = {}, memory = new MemoryShare('in flight', 256 * 1024 * 1024)) {
   const observed = readable();
-  const running = await runBroker(settings, { metrics: observed.metrics });
+  const running = await runBroker(settings, { metrics: observed.metrics, memory });
   closers.push(() => running.broker.close());
   const connect = async (): Promise<RawClient> => {
     const client = await RawClient.connect(running.port);
@@ -155,6 +155,36 @@ describe('a client that never reads', () => {
     await Promise.all(deaf.map((client) => client.closed));
     while (gauge('robust_kafka_connections') > 1) await new Promise((resolve) => setImmediate(resolve));
     expect(gauge('robust_kafka_output_bytes')).toBe(0);
+  });
+});
+
+describe('a disk that stalls', () => {
+  it('bounds what its producers hold in memory, keeps nobody else waiting, and loses nothing', async () => {
+    const limit = 2_000_000;
+    const { storage, connect, memory } = await run({}, new MemoryShare('in flight', limit));
+    const topic = await storage.createTopic('t');
+    const shard = storage.shard(topic, 0);
+    let go = (): void => {};
+    shard.stall = new Promise((resolve) => {
+      go = resolve;
+    });
+    const batch = makeBatch({ payload: 100_000 });
+    const producers = await Promise.all(Array.from({ length: 10 }, connect));
+    for (const producer of producers)
+      for (let i = 0; i < 10; i++) producer.send(0, 7, produceTo('t', { batch: Buffer.from(batch) }));
+    while (memory.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
+    const other = await connect();
+    for (let i = 0; i < 20; i++) {
+      other.send(1, 11, fetchOne('t', 0));
+      await other.frame();
+    }
+    expect(memory.peak).toBeLessThanOrEqual(limit);
+    shard.stall = undefined;
+    go();
+    for (const producer of producers) for (let i = 0; i < 10; i++) await producer.frame();
+    expect(shard.end).toBe(100);
+    expect(memory.peak).toBeLessThanOrEqual(limit);
+    expect(memory.used).toBe(0);
   });
 });
 
