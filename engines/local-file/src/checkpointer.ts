@@ -12,7 +12,7 @@ import { KIND } from './wal/frames.ts';
 import { replay } from './wal/replay.ts';
 import type { Wal, WalPlace } from './wal/wal.ts';
 import type { WalFiles } from './wal/wal-files.ts';
-import { type WriteBack, writeError } from './write-back.ts';
+import { syncLog, type WriteBack } from './write-back.ts';
 
 export interface CheckpointerOptions {
   readonly dir: string;
@@ -170,7 +170,7 @@ export class Checkpointer {
     if (segment.corrupt === undefined) {
       await writeBack.drain(segment);
       if (segment.mustRewrite) await this.rewrite(segment);
-      else if (bytes > segment.synced.bytes) await this.#sync(segment);
+      else if (bytes > segment.synced.bytes) await cache.with(log.path, false, (file) => syncLog(segment, file));
       await this.#saveIndex(segment, count, sealed);
       segment.synced = { end, bytes, indexCount: count, lastIndexed: lastPosition, maxTimestamp };
     }
@@ -186,18 +186,6 @@ export class Checkpointer {
       // it went while its files were written
       cache.forget(log.path);
       for (const kind of ['log', 'index', 'head', 'footer'] as const) await removeFile(fs, paths.of(segment.id, kind));
-    }
-  }
-
-  async #sync(segment: OpenSegment): Promise<void> {
-    const { cache } = this.#options;
-    try {
-      await cache.with(segment.log.path, false, (file) => file.datasync());
-    } catch (error) {
-      if (segment.deleted) return;
-      segment.mustRewrite = true;
-      segment.fail(writeError(segment, error));
-      throw error;
     }
   }
 

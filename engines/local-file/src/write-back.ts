@@ -1,4 +1,4 @@
-import { StorageError } from '@robustmq/core';
+import { type FileHandle, StorageError } from '@robustmq/core';
 import type { FileCache } from './file-cache.ts';
 import type { OpenSegment } from './segment/open-segment.ts';
 
@@ -11,6 +11,9 @@ export interface WriteBackOptions {
   /** There was no room on the disk: the data stays where it is. */
   onFull(detail: string): void;
 }
+
+/** Little by little: a sync of much at once would hold up the write-ahead log on the same disk. */
+const SYNC_BYTES = 4 * 1024 * 1024;
 
 /** Half of libuv's threads, so that reads and syncs get their turn. */
 const CONCURRENT = 2;
@@ -110,6 +113,8 @@ export class WriteBack {
           if (piece === undefined || segment.deleted) return;
           await file.write(piece.bytes, piece.position);
           tail.written();
+          segment.unsynced += piece.bytes.length;
+          if (segment.unsynced >= SYNC_BYTES) await syncLog(segment, file);
           this.#count(segment);
           this.#wake();
         }
@@ -135,6 +140,18 @@ export class WriteBack {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
+  }
+}
+
+/** Syncs a segment's file. When that fails, nobody knows what it holds. */
+export async function syncLog(segment: OpenSegment, file: FileHandle): Promise<void> {
+  segment.unsynced = 0;
+  try {
+    await file.datasync();
+  } catch (error) {
+    segment.mustRewrite = true;
+    segment.fail(writeError(segment, error));
+    throw error;
   }
 }
 

@@ -1,21 +1,21 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32c } from '@node-rs/crc32';
 import {
   type EngineHealth,
   type FileSystem,
   lockDirectory,
   nodeFileSystem,
   type SegmentWriter,
-  silentLogger,
   type StorageEngine,
+  silentLogger,
   systemClock,
   systemRandom,
   unreadMetrics,
 } from '@robustmq/core';
 import { BATCH_HEADER_BYTES, patchOffsetAndEpoch } from '@robustmq/core/batch';
 import { FaultPlan, faultyFileSystem, MemoryMeta } from '@robustmq/core/testing';
-import { crc32c } from '@node-rs/crc32';
 import { onTestFinished } from 'vitest';
 import localFile, { type LocalFileSettings } from '../src/index.ts';
 

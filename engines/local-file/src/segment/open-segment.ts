@@ -38,6 +38,8 @@ export class OpenSegment {
   corrupt: string | undefined;
   /** A sync has failed: what the file holds past `synced` is unknown, whatever the page cache says. */
   mustRewrite = false;
+  /** Written to the file since it was synced. */
+  unsynced = 0;
   /** The write-back that is under way. */
   writing: Promise<void> | undefined;
   /** The tail's memory that was counted. */

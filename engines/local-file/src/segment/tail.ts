@@ -3,12 +3,17 @@ interface Chunk {
   readonly position: number;
   readonly bytes: Buffer;
   used: number;
+  /** Takes no more. */
+  closed: boolean;
 }
 
 const SMALLEST = 2 * 1024;
 /** Up to here a chunk grows by itself; beyond only while the disk is behind. */
 const USUAL = 64 * 1024;
 const LARGEST = 1024 * 1024;
+/** Chunks of the usual size are used again: readers get copies, never the chunk. */
+const pool: Buffer[] = [];
+const POOLED = 128;
 
 /** The committed bytes of a segment that are not in its file yet. */
 export class Tail {
@@ -40,7 +45,7 @@ export class Tail {
 
   append(bytes: Uint8Array): void {
     const last = this.#chunks[this.#chunks.length - 1];
-    const room = last === undefined ? 0 : Math.min(last.bytes.length - last.used, bytes.length);
+    const room = last === undefined || last.closed ? 0 : Math.min(last.bytes.length - last.used, bytes.length);
     if (last !== undefined && room > 0) {
       last.bytes.set(room === bytes.length ? bytes : bytes.subarray(0, room), last.used);
       last.used += room;
@@ -58,13 +63,10 @@ export class Tail {
   oldest(): { readonly position: number; readonly bytes: Buffer } | undefined {
     const chunk = this.#chunks[0];
     if (chunk === undefined) return undefined;
-    const bytes = chunk.bytes.subarray(0, chunk.used);
-    if (chunk.used === chunk.bytes.length) return { position: chunk.position, bytes };
-    const closed: Chunk = { position: chunk.position, bytes, used: chunk.used };
-    this.#chunks[0] = closed;
-    if (this.#chunks.length === 1) this.#next = Math.max(SMALLEST, Math.min(this.#next, ceilPower(chunk.used * 2)));
-    this.held -= chunk.bytes.length - chunk.used;
-    return { position: chunk.position, bytes };
+    if (!chunk.closed && this.#chunks.length === 1)
+      this.#next = Math.max(SMALLEST, Math.min(this.#next, ceilPower(chunk.used * 2)));
+    chunk.closed = true;
+    return { position: chunk.position, bytes: chunk.bytes.subarray(0, chunk.used) };
   }
 
   /** What {@link oldest} gave is in the file. */
@@ -73,6 +75,7 @@ export class Tail {
     if (chunk === undefined) return;
     this.#start = chunk.position + chunk.used;
     this.held -= chunk.bytes.length;
+    if (chunk.bytes.length === USUAL && pool.length < POOLED) pool.push(chunk.bytes);
   }
 
   /** Copies [position, position + length), which lies in the tail, to `into`. */
@@ -94,7 +97,8 @@ export class Tail {
   #grow(bytes: number, position: number): Chunk {
     if (this.#chunks.length > 0) this.#next = Math.min(this.#next * 2, this.bytes >= USUAL ? LARGEST : USUAL);
     const size = Math.max(bytes, this.#next);
-    const chunk: Chunk = { position, bytes: Buffer.allocUnsafeSlow(size), used: 0 };
+    const memory = (size === USUAL ? pool.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
+    const chunk: Chunk = { position, bytes: memory, used: 0, closed: false };
     this.#chunks.push(chunk);
     this.held += size;
     return chunk;

@@ -5,6 +5,8 @@ import { GROUP_HEADER_BYTES, groupFileBytes, HeaderWriter, SECTOR_BYTES } from '
 /** Zeros go ahead of the log by this much: few enough that nobody waits long, many enough that they cost little. */
 const ZERO_BYTES = 1024 * 1024;
 
+const LARGE_BYTES = 64 * 1024;
+
 /** There is no file to go on in (no detail), or no room on the disk (the reason). Nothing was written. */
 export class NoRoom extends Error {
   readonly detail: string | undefined;
@@ -93,7 +95,8 @@ export class GroupWriter {
       this.#offset = 0;
       this.#sequence = next.sequence;
     }
-    this.#zeroAhead(this.#offset + needed);
+    // a large group makes a new file longer by itself: zeros in front of it would cost more than the journal does
+    if (needed < LARGE_BYTES) this.#zeroAhead(this.#offset + needed);
   }
 
   /** Writes the next `bytes` of the ring as one group; on the disk when it returns. */
@@ -112,8 +115,11 @@ export class GroupWriter {
     if (first < bytes) pieces.push(this.#ring.subarray(0, bytes - first));
     const padding = total - GROUP_HEADER_BYTES - bytes;
     if (padding > 0) pieces.push(this.#padding.subarray(0, padding));
-    this.#fs.writev(this.#file.fd, pieces, this.#offset);
+    // nothing in this place was ever acknowledged, so that a group for which there was no room may be written there again
+    const { fd } = this.#file;
+    this.#orNoRoom(() => this.#fs.writev(fd, pieces, this.#offset));
     this.#offset += total;
+    this.#file.zeroed = Math.max(this.#file.zeroed, this.#offset);
     this.#ringOffset = (this.#ringOffset + bytes) % this.#ring.length;
     this.#position += bytes;
     this.#end = this.#position;

@@ -1,5 +1,8 @@
 import { CONTROL, CONTROL_INTS } from './channel.ts';
 
+/** While the main thread fills the ring, the worker may as well begin to write. */
+const EARLY_BYTES = 128 * 1024;
+
 /** The main thread's end of the ring: bytes go in here and leave when the worker has put them on the disk. */
 export class Ring {
   readonly memory: SharedArrayBuffer;
@@ -9,6 +12,7 @@ export class Ring {
   #at = 0;
   #free: number;
   #written = 0;
+  #published = 0;
 
   constructor(bytes: number) {
     this.memory = new SharedArrayBuffer(bytes);
@@ -44,8 +48,15 @@ export class Ring {
     this.#written += bytes;
   }
 
+  /** True when the worker has nothing to do, and there is enough here to be worth its while. */
+  get isWaitedFor(): boolean {
+    return this.#written - this.#published >= EARLY_BYTES && Atomics.load(this.#ints, CONTROL.sleeping) === 1;
+  }
+
   /** Lets the worker see all that was written. */
   publish(): void {
+    if (this.#published === this.#written) return;
+    this.#published = this.#written;
     Atomics.store(this.#ints, CONTROL.published, this.#written | 0);
     this.wake();
   }

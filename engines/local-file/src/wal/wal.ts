@@ -214,6 +214,7 @@ export class Wal {
     pending.end = this.#position;
     this.#pending.push(pending);
     this.#dataEnd = this.#position;
+    if (this.#ring.isWaitedFor) this.#ring.publish();
     if (this.#publishing) return;
     // what is appended in the same turn goes into the same group
     this.#publishing = true;
