@@ -14,6 +14,7 @@ import {
   RecordCursor,
   type RecordToWrite,
 } from '../../src/index.ts';
+import { CLIENT_BATCHES } from './client-batches.ts';
 
 const bytes = fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array));
 const bytesOrNull = fc.option(bytes);
@@ -110,6 +111,27 @@ describe('against another implementation of the format', () => {
       }),
       { numRuns: 30 },
     );
+  });
+});
+
+describe('against batches of real clients', () => {
+  it.each(Object.entries(CLIENT_BATCHES))('%s', (client, base64) => {
+    const batch = Buffer.from(base64, 'base64');
+    expect(checkBatch(batch)).toMatchObject({ recordCount: 60, lastOffsetDelta: 59, baseOffset: 0 });
+    const headers = client.startsWith('kcat') ? [{ key: 'a', value: Buffer.from('b') }] : [];
+    const read = decodeRecords(batch).map(({ offset, key, value, headers }) => ({
+      offset,
+      key: key?.toString(),
+      value: value?.toString(),
+      headers,
+    }));
+    const written = Array.from({ length: 60 }, (_, i) => ({
+      offset: i,
+      key: `k${i % 7}`,
+      value: `${i} of a few lines that compress well`,
+      headers,
+    }));
+    expect(read).toEqual(written);
   });
 });
 
