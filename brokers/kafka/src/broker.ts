@@ -25,6 +25,7 @@ export async function openKafkaBroker(ctx: BrokerContext<KafkaSettings>): Promis
     metrics: createMetrics(ctx.metrics, { connections: () => open.size, outputBytes: () => output.held }),
   };
   const writer = new TurnWriter();
+  let allGone: (() => void) | undefined;
 
   function accept(socket: Socket): void {
     if (!mayConnect(socket)) {
@@ -39,7 +40,10 @@ export async function openKafkaBroker(ctx: BrokerContext<KafkaSettings>): Promis
       logger: ctx.logger.child({ peer }),
     });
     open.set(connection, socket);
-    socket.once('close', () => open.delete(connection));
+    socket.once('close', () => {
+      open.delete(connection);
+      if (open.size === 0) allGone?.();
+    });
     port.attach(connection);
   }
 
@@ -85,6 +89,10 @@ export async function openKafkaBroker(ctx: BrokerContext<KafkaSettings>): Promis
     async drain() {
       listener.stop();
       for (const connection of open.keys()) connection.drain();
+      if (open.size === 0) return;
+      await new Promise<void>((resolve) => {
+        allGone = resolve;
+      });
     },
     close,
   };

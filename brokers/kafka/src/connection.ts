@@ -102,9 +102,10 @@ export class Connection {
     if (!full) this.#pump();
   }
 
-  /** Takes no more requests; ends once those in flight are answered. */
+  /** Takes no more requests; ends once those in flight are answered. Waiting fetches are answered now. */
   drain(): void {
     this.#draining = true;
+    this.#abort?.abort();
     this.#finishDrain();
   }
 
@@ -276,7 +277,7 @@ export class Connection {
 
   #signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.#closed) this.#abort.abort();
+    if (this.#closed || this.#draining) this.#abort.abort();
     return this.#abort.signal;
   }
 

@@ -143,6 +143,17 @@ describe('a connection', () => {
     expect(client.closed).toBe('flushed');
   });
 
+  it('answers its waiting fetches at once when the node drains', async () => {
+    const client = new CoreClient();
+    await client.storage.createTopic('t');
+    client.send(1, 11, fetchOne('t', 0, { maxWaitMs: 60_000 }));
+    await settled();
+    client.connection.drain();
+    await settled();
+    expect(client.correlationIds()).toEqual([1]);
+    expect(client.closed).toBe('flushed');
+  });
+
   it('is closed when nothing has moved for the idle timeout, but not while it is served', async () => {
     const client = new CoreClient({ settings: { idleTimeoutMs: 5000 } });
     await client.storage.createTopic('t');

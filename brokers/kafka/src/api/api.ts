@@ -11,7 +11,7 @@ export interface RequestContext {
   readonly logger: Logger;
   /** Where this client reaches this node. */
   readonly endpoint: Endpoint;
-  /** Aborted when the connection is gone. */
+  /** Aborted when nothing is worth waiting for any more: the connection is gone, or the node stops. */
   readonly signal: AbortSignal;
   /**
    * Takes no further request of this connection until the returned function is called. For whoever has to wait *before* it

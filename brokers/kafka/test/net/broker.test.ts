@@ -104,12 +104,13 @@ describe('the Kafka listener', () => {
     await idle.frame();
     busy.send(0, 7, produceTo('t'));
     while (storage.shard(topic, 0).end === 0) await new Promise((resolve) => setImmediate(resolve));
-    await broker.drain();
+    const drained = broker.drain();
     await idle.closed;
     await expect(RawClient.connect(broker.listeners()[0]?.port ?? 0)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     go();
     await busy.frame();
     await busy.closed;
+    await drained;
   });
 
   it('ends waiting fetches when it closes', async () => {
