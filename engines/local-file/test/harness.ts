@@ -1,7 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crc32c } from '@node-rs/crc32';
 import {
   type EngineHealth,
   type FileSystem,
@@ -14,10 +13,11 @@ import {
   systemRandom,
   unreadMetrics,
 } from '@robustmq/core';
-import { BATCH_HEADER_BYTES, patchOffsetAndEpoch } from '@robustmq/core/batch';
 import { FaultPlan, faultyFileSystem, MemoryMeta } from '@robustmq/core/testing';
 import { onTestFinished } from 'vitest';
 import localFile, { type LocalFileSettings } from '../src/index.ts';
+
+export { batch } from './batches.ts';
 
 /** Small enough for a test, in the proportions of the real ones. */
 export const SMALL: Partial<LocalFileSettings> = {
@@ -75,24 +75,6 @@ export function create(engine: StorageEngine, id: string, base = 0, epoch = 1): 
   return engine.create(id, { base, epoch, config: {}, state: STATE });
 }
 
-/** A batch of `count` records as far as storage looks at it: header, CRC, and a payload that tells which it is. */
-export function batch(base: number, payloadBytes = 100, count = 1, timestamp = 1000 + base): Buffer {
-  const bytes = Buffer.alloc(BATCH_HEADER_BYTES + payloadBytes);
-  bytes.writeInt32BE(bytes.length - 12, 8);
-  bytes[16] = 2;
-  bytes.writeInt32BE(count - 1, 23);
-  bytes.writeBigInt64BE(BigInt(timestamp), 27);
-  bytes.writeBigInt64BE(BigInt(timestamp), 35);
-  bytes.writeBigInt64BE(-1n, 43);
-  bytes.writeInt16BE(-1, 51);
-  bytes.writeInt32BE(-1, 53);
-  bytes.writeInt32BE(count, 57);
-  bytes.fill(`payload of ${base};`, BATCH_HEADER_BYTES);
-  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17);
-  patchOffsetAndEpoch(bytes, base, 1);
-  return bytes;
-}
-
 /** Everything committed in [from, end), read in small pieces. */
 export async function readAll(
   reader: {
@@ -110,4 +92,11 @@ export async function readAll(
     at = next;
   }
   return Buffer.concat(pieces);
+}
+
+/** The directory as a kill -9 at this moment would leave it. */
+export async function snapshot(dir: string): Promise<string> {
+  const copy = await temporaryDirectory();
+  await cp(dir, copy, { recursive: true, filter: (path) => !path.includes('LOCK.level') });
+  return copy;
 }
