@@ -9,11 +9,15 @@ for (const name of ['SIGINT', 'SIGTERM'] as const)
     if (signals > 1) process.exit(130);
     stop.abort();
   });
-// a reader that went away (`| head`) is no reason for a stack trace
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+// whoever read our output has gone (`| head`): a command may end then, a node must go on, and neither may say so to the same pipe
+const isNode = process.argv[2] === 'start';
+process.stdout.on('error', () => {
+  if (!isNode) process.exit(0);
 });
+process.stderr.on('error', () => {});
+
+// a log that nobody can read any more must not take the node down, nor be logged about
+process.stderr.on('error', () => {});
 
 process.exitCode = await runCommand(process.argv.slice(2), {
   env: process.env,
