@@ -46,6 +46,13 @@ export interface EngineInstance {
 /** The storage layer of one node: what brokers see, and what the node itself needs. */
 export interface Storage extends StorageAdapter {
   status(): StorageStatus;
+  /**
+   * Opens the shards of a topic that can't be recovered, giving up what is lost or damaged: only by an operator's word.
+   * @returns the offsets given up. @throws TOPIC_UNKNOWN, IO_ERROR, ...
+   */
+  acceptLosses(
+    topicName: string,
+  ): Promise<readonly { readonly shard: number; readonly base: number; readonly end: number }[]>;
   /** Refuses new appends (CLOSED), settles those in flight, seals open segments. */
   drain(): Promise<void>;
   /** Stops loops and watches. The engines stay open: who opened them closes them. */

@@ -269,6 +269,22 @@ class NodeStorage implements Storage {
     return { ready: problems.length === 0 && !this.#draining, problems, engines, loops };
   }
 
+  async acceptLosses(topicName: string): Promise<readonly { shard: number; base: number; end: number }[]> {
+    const topic = this.topic(topicName);
+    if (topic === undefined) throw unknownTopic(topicName);
+    const given: { shard: number; base: number; end: number }[] = [];
+    for (const shard of this.shards(topic)) {
+      const { log } = shard as LogShard; // this adapter made it
+      const { logStart } = log;
+      await log.acceptLosses();
+      if (log.logStart > logStart && log.rows[0]?.base !== logStart)
+        given.push({ shard: log.index, base: logStart, end: log.logStart });
+      for (const row of log.rows)
+        if (row.state === 'LOST') given.push({ shard: log.index, base: row.base, end: row.end });
+    }
+    return given;
+  }
+
   async drain(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;

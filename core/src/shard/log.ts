@@ -117,6 +117,26 @@ export class ShardLog {
     if (this.#phase === 'idle') await this.#acquire();
   }
 
+  /**
+   * Opens a shard that a person is needed for, giving up what can't be recovered: it becomes a hole in the log, and its offsets are never
+   * used again.
+   */
+  async acceptLosses(): Promise<void> {
+    if (this.#phase === 'recovering' && this.unavailable !== undefined && isForAPerson(this.unavailable)) {
+      this.open?.writer.close().catch(() => {}); // it has failed already
+      this.open = undefined;
+      this.#phase = 'new';
+      this.#loaded = undefined;
+    }
+    this.acceptLoss = true;
+    this.#retryAt = 0;
+    try {
+      await this.own();
+    } finally {
+      this.acceptLoss = false;
+    }
+  }
+
   /** What a caller is told at once, instead of trying what has just failed again. */
   refusal(): StorageError | undefined {
     if (this.unavailable === undefined || this.#phase === 'stopped') return this.unavailable;
@@ -258,7 +278,6 @@ export class ShardLog {
       this.#state = await stateAtEnd(this.environment, this.rows);
       this.unavailable = undefined;
       this.#retryDelay = FIRST_RETRY_MS;
-      this.acceptLoss = false;
       if (this.phase !== 'stopped') this.#phase = 'ready';
     } catch (error) {
       if (this.phase !== 'stopped') this.#openLater(error);

@@ -97,7 +97,9 @@ async function settle(
       return await seal(environment, instance, row, options.epoch);
     } catch (error) {
       if (row.state === 'PREPARED' && neverCreated(error, instance)) return undefined;
-      if (!isStorageError(error, 'SEGMENT_UNKNOWN', 'SEGMENT_LOST') || !mayLose) throw asLost(error, row);
+      const isGone = isStorageError(error, 'SEGMENT_UNKNOWN', 'SEGMENT_LOST');
+      const isGivenUp = options.acceptLoss && isStorageError(error, 'CORRUPT');
+      if (!isGivenUp && !(isGone && mayLose)) throw asLost(error, row);
     }
   } else if (!mayLose) {
     throw new StorageError(

@@ -154,6 +154,33 @@ describe('Shard whose writer fails', () => {
     expect(await readAll(shard)).toEqual(['0:a', '1:b', '2:c']);
   });
 
+  it('goes on behind what an operator has given up, and never uses its offsets again', async () => {
+    const meta = new MemoryMeta();
+    let fates: Fate[] = ['fine', 'not applied'];
+    const lost = () => new StorageError('CORRUPT', 'a proven batch is damaged');
+    let damaged = true;
+    const recovers = () => {
+      if (damaged) throw lost();
+      return true;
+    };
+    const engines = new Map([['memory', await flakyInstance(meta, () => fates.shift() ?? 'fine', recovers)]]);
+    const { storage } = await node({ meta, engines });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['a'])]);
+    await expect(shard.append([batch(['b'])])).rejects.toMatchObject({ code: 'CORRUPT', outcome: 'unknown' });
+    await expect(shard.append([batch(['c'])])).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(storage.status().problems).toMatchObject([{ code: 'CORRUPT', where: 't/0' }]);
+    fates = [];
+    const given = await storage.acceptLosses('t');
+    expect(given).toMatchObject([{ shard: 0, base: 0 }]);
+    damaged = false;
+    const after = await shard.append([batch(['d'])]);
+    expect(after.base).toBe(given[0]?.end);
+    expect(after.base).toBeGreaterThan(1);
+    expect(await readAll(shard)).toEqual([`${after.base}:d`]);
+    expect(storage.status().ready).toBe(true);
+  });
+
   it('aborts an append that was not admitted, and only the wait of one that was', async () => {
     const { storage } = await node();
     const shard = await shardOf(storage, 't');
