@@ -39,9 +39,12 @@ export type Primitive = 'int8' | 'int16' | 'int32' | 'int64' | 'bool' | 'string'
 
 /** A field with everything spelled out. */
 export function fieldOf(spec: Field | FieldType): Field {
-  return typeof spec === 'object' && 'type' in spec && !Array.isArray(spec)
-    ? (spec as Field)
-    : { type: spec as FieldType };
+  return isField(spec) ? spec : { type: spec };
+}
+
+/** No structure of the protocol has a field that is called `type`. */
+function isField(spec: Field | FieldType): spec is Field {
+  return typeof spec === 'object' && 'type' in spec;
 }
 
 export interface VersionRange {
