@@ -13,7 +13,7 @@ import {
   startNode,
 } from '@robustmq/server';
 
-export const FREE_PORTS = ['admin.port=0', 'brokers.mqtt.port=0', 'brokers.kafka.port=0', 'engines.local.use=memory'];
+export const FREE_PORTS = ['admin.port=0', 'brokers.mqtt.port=0', 'brokers.kafka.port=0'];
 
 /** A folder that is gone after `run`. */
 export async function inFolder<T>(run: (folder: string) => Promise<T>): Promise<T> {

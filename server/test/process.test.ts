@@ -66,3 +66,12 @@ test('a wider bind than loopback warns aloud', () =>
     node.child.kill('SIGTERM');
     expect((await node.ended).error).toMatch(/warn .*NO AUTHENTICATION/);
   }));
+
+test('a node whose output nobody reads any more goes on, and still stops in order', () =>
+  inFolder(async (folder) => {
+    const node = await start(folder);
+    node.child.stdout?.destroy();
+    node.child.stderr?.destroy();
+    node.child.kill('SIGTERM');
+    expect(await node.ended).toMatchObject({ code: 0 });
+  }));

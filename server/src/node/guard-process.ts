@@ -21,6 +21,8 @@ export function guardProcess(logger: Logger): ProcessGuard {
     resolve = done;
   });
   const fail = (what: string) => (error: unknown) => {
+    // the first one says it; a second while stopping must not start a storm
+    if (failed) return;
     logger.error({ err: error instanceof Error ? error : new Error(String(error)) }, what);
     failed = true;
     node?.fail(`${what}: ${error instanceof Error ? error.message : String(error)}`);

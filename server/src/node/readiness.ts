@@ -50,7 +50,9 @@ export class Readiness {
     if (this.phase === 'draining')
       problems.push({ code: 'NODE_DRAINING', where: 'node', detail: 'the node is stopping: use another one' });
     const engines = storage?.engines ?? [];
-    problems.push(...(storage?.problems ?? []));
+    const full = new Set(engines.filter(({ health }) => health.status === 'full').map(({ instance }) => instance));
+    for (const problem of storage?.problems ?? [])
+      problems.push(full.has(problem.where) ? { ...problem, code: 'DISK_FULL' } : problem);
     for (const { instance, health } of engines)
       if (isBad(health) && !problems.some((problem) => problem.where.includes(instance)))
         problems.push({
