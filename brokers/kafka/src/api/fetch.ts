@@ -160,7 +160,8 @@ async function check(one: Position, shard: Shard, read: ShardRead): Promise<void
   if (lastFetchedEpoch < 0 || one.failed !== undefined) return;
   // KIP-595: the client's history is not ours when its last epoch ended before where it wants to go on
   const { epoch, end } = await shard.endOffsetForEpoch(lastFetchedEpoch);
-  if (epoch < lastFetchedEpoch || end < fetchOffset) one.diverging = { epoch, endOffset: end };
+  // an epoch older than all we know of has gone with retention, and says nothing
+  if (epoch >= 0 && (epoch < lastFetchedEpoch || end < fetchOffset)) one.diverging = { epoch, endOffset: end };
 }
 
 function answer(one: Position, request: Request, { services }: RequestContext) {

@@ -41,8 +41,11 @@ async function end(
   shard: Shard,
   asked: Partition,
 ): Promise<KafkaFailure | { readonly leaderEpoch: number; readonly endOffset: number }> {
-  const stale = checkLeaderEpoch(asked.currentLeaderEpoch, (await shard.offsets()).epoch);
+  const offsets = await shard.offsets();
+  const stale = checkLeaderEpoch(asked.currentLeaderEpoch, offsets.epoch);
   if (stale !== undefined) return stale;
   const found = await shard.endOffsetForEpoch(asked.leaderEpoch);
+  // as Kafka has it: an epoch that has gone with retention ended where the log begins
+  if (found.epoch < 0) return { leaderEpoch: asked.leaderEpoch, endOffset: offsets.logStart };
   return { leaderEpoch: found.epoch, endOffset: found.end };
 }
