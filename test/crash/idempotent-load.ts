@@ -23,6 +23,8 @@ interface Batch {
 export class IdempotentLoad implements Load {
   readonly name: string;
   readonly errors = new Map<number, number>();
+  /** Batches sent more than once. */
+  resent = 0;
   readonly #history: History;
   readonly #port: () => number;
   readonly #topic: string;
@@ -65,6 +67,7 @@ export class IdempotentLoad implements Load {
   async #session(wire: KafkaWire, signal: AbortSignal): Promise<void> {
     const producer = this.#producer ?? (await this.#introduce(wire));
     for (const batch of this.#inFlight) this.#send(wire, producer, batch);
+    this.resent += this.#inFlight.length;
     while (!signal.aborted) {
       while (!this.#stopping && this.#inFlight.length < IN_FLIGHT) this.#send(wire, producer, this.#next());
       const head = this.#inFlight[0];

@@ -17,6 +17,7 @@ const PACKET_IDS = 65_535;
 export class MqttLoad implements Load {
   readonly name: string;
   readonly errors = new Map<string, number>();
+  resent = 0;
   readonly #history: History;
   readonly #topic: string;
   readonly #port: () => number;
@@ -63,6 +64,7 @@ export class MqttLoad implements Load {
       if (packet.cmd === 'connack') {
         if (packet.returnCode !== 0) return this.#fail(socket, `connect refused: ${packet.returnCode}`);
         for (const sequence of this.#inFlight) send(this.#publish(sequence, true));
+        this.resent += this.#inFlight.length;
       } else if (packet.cmd === 'puback') {
         const sequence = this.#inFlight[0];
         // [MQTT-4.6.0-2]: acknowledgements come in the order of the messages

@@ -38,11 +38,12 @@ const random = new SeededRandom(seed);
 const began = performance.now();
 const data = await mkdtemp(join(tmpdir(), 'robust-crash-'));
 const topics = { kafka: { name: 'crash', shards: 4 }, mqtt: { name: 'mqtt', shards: 1 } };
-// small segments, so that rolling, retention of the chain and recovery of many are part of every run
+// small segments and frequent upkeep, so that rolling, merging, moving, deleting and recovering many are part of every run
 const sets = [
   'engines.second.use=local-file',
   'defaults.segment.bytes=200000',
-  'storage.deleteGraceMs=1000',
+  'storage.deleteGraceMs=300',
+  'storage.maintenanceIntervalMs=100',
   ...flags.set,
 ];
 /** How long the loads may take to get the rest acknowledged once nothing is killed any more. */
@@ -162,7 +163,11 @@ function failed(running: Promise<unknown>): Promise<never> {
 }
 
 function describe(loads: readonly Load[]): string {
-  return loads.map(({ name, errors }) => `${name}: errors ${JSON.stringify(Object.fromEntries(errors))}`).join('\n');
+  const lines = loads.map(({ name, resent, errors }) => {
+    const again = resent === undefined ? '' : `sent again ${resent}, `;
+    return `${name}: ${again}errors ${JSON.stringify(Object.fromEntries(errors))}`;
+  });
+  return lines.join('\n');
 }
 
 function median(values: readonly number[]): number {
