@@ -72,7 +72,7 @@ export function codesInSource(): Set<string> {
 const NO_ERRORS = new Set(['THREAD']);
 
 /** Node's and the operating system's own, and one that is Kafka's. */
-const SYSTEM_CODES = /^(E[A-Z]{3,}|ERR_.*|LEVEL_.*|KAFKA_STORAGE_ERROR)$/;
+const SYSTEM_CODES = /^(E[A-Z0-9]{2,}|ERR_.*|LEVEL_.*)$/;
 
 // ---- metrics
 
