@@ -280,7 +280,11 @@ export class LocalFileEngine implements StorageEngine {
       if (!segment.sealed) segment.fail(this.#error('CLOSED', 'The engine was closed', segment.id));
     space.close();
     try {
-      await wal.settled();
+      const stuck = new StorageError('CLOSED', 'The engine was closed before there was room on the disk', {
+        where: this.#parts.dir,
+        outcome: 'unknown',
+      });
+      await wal.stopWaiting(stuck);
       writeBack.writeAll();
       await writeBack.settled();
       await checkpointer.close();

@@ -94,9 +94,14 @@ export async function readAll(
   return Buffer.concat(pieces);
 }
 
-/** The directory as a kill -9 at this moment would leave it. */
+/** The directory of an engine that rests, as a kill -9 at this moment would leave it. */
 export async function snapshot(dir: string): Promise<string> {
   const copy = await temporaryDirectory();
-  await cp(dir, copy, { recursive: true, filter: (path) => !path.includes('LOCK.level') });
+  const filter = (path: string): boolean => !path.endsWith('.tmp');
+  // what is older points to what is newer, never the other way round
+  for (const part of ['INSTANCE', 'checkpoint', 'wal', 'segments'])
+    await cp(join(dir, part), join(copy, part), { recursive: true, filter }).catch((error: { code?: string }) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
   return copy;
 }

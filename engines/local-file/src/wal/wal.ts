@@ -57,6 +57,9 @@ export class Wal {
   #groups = 0;
   #closed = false;
   #dead: StorageError | undefined;
+  /** The worker waits for room on the disk. */
+  #stuck = false;
+  #noWaiting: StorageError | undefined;
 
   constructor(options: WalOptions) {
     this.#options = options;
@@ -156,8 +159,14 @@ export class Wal {
     });
   }
 
-  /** Resolves when nothing is on its way. */
-  settled(): Promise<void> {
+  /** From now on whatever finds no room on the disk fails instead of waiting for some. Resolves when nothing is on its way. */
+  stopWaiting(error: StorageError): Promise<void> {
+    this.#noWaiting = error;
+    if (this.#stuck) this.#failAll(error);
+    return this.#settled();
+  }
+
+  #settled(): Promise<void> {
     if (this.#head === this.#pending.length) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
@@ -185,8 +194,8 @@ export class Wal {
   }
 
   async close(): Promise<void> {
-    await this.settled();
     this.#closed = true;
+    await this.#settled();
     this.#markTimer?.cancel();
     this.#markTimer = undefined;
     await this.#options.worker.stop();
@@ -232,6 +241,7 @@ export class Wal {
       if (message.sequence !== this.#durable.sequence) files.entered(message.sequence);
       this.#durable = { position: message.end, sequence: message.sequence, offset: message.offset };
       this.#groups++;
+      this.#stuck = false;
       this.#ring.consumed(this.#position - message.end);
       this.#settle(message.end);
       this.#armMark();
@@ -239,8 +249,11 @@ export class Wal {
     } else if (message.kind === 'left') {
       files.left(message.sequence, message.zeroedBytes);
       this.#grant();
-    } else if (message.kind === 'full') this.#options.onFull(message.detail);
-    else if (message.kind === 'failed') this.#fail(message);
+    } else if (message.kind === 'full') {
+      this.#stuck = true;
+      this.#options.onFull(message.detail);
+      if (this.#noWaiting !== undefined) this.#failAll(this.#noWaiting);
+    } else if (message.kind === 'failed') this.#fail(message);
   }
 
   #settle(end: number): void {
@@ -275,9 +288,7 @@ export class Wal {
     const error = this.#options.onFailure(message.code, message.detail);
     if (message.code === 'THREAD' || !files.retire(message.sequence)) this.#dead = error;
     this.#ring.publish();
-    const failed = this.#pending.slice(this.#head);
-    this.#pending = [];
-    this.#head = 0;
+    const failed = this.#takePending();
     this.#ring.consumed(0);
     this.#dataEnd = 0;
     if (this.#dead === undefined) {
@@ -287,6 +298,19 @@ export class Wal {
     for (const pending of failed) pending.failed(error);
     this.#ready.fail(error);
     this.#compact();
+  }
+
+  #failAll(error: StorageError): void {
+    for (const pending of this.#takePending()) pending.failed(error);
+    this.#ready.fail(error);
+    this.#compact();
+  }
+
+  #takePending(): Pending[] {
+    const taken = this.#pending.slice(this.#head);
+    this.#pending = [];
+    this.#head = 0;
+    return taken;
   }
 
   #grant(): void {

@@ -1,0 +1,9 @@
+import { engineConformance, openShardWorld, openWorld, shardConformance } from '@robustmq/conformance';
+import type { EngineDefinition } from '@robustmq/core';
+import { describe, it } from 'vitest';
+import localFile from '../src/index.ts';
+
+const engine = localFile as EngineDefinition; // opened with the configuration that it asks for
+
+engineConformance({ describe, it, engine, open: () => openWorld(engine, {}) });
+shardConformance({ describe, it, engine, open: () => openShardWorld(engine, {}) });
