@@ -68,8 +68,8 @@ export function codesInSource(): Set<string> {
   return codes;
 }
 
-/** Kinds of messages between threads, not errors that anybody gets. */
-const NO_ERRORS = new Set(['THREAD']);
+/** Kinds of messages between threads, and the names that Kafka's protocol has for its codes. */
+const NO_ERRORS = new Set(['THREAD', 'KAFKA_STORAGE_ERROR']);
 
 /** Node's and the operating system's own, and one that is Kafka's. */
 const SYSTEM_CODES = /^(E[A-Z0-9]{2,}|ERR_.*|LEVEL_.*)$/;

@@ -93,6 +93,10 @@ test('the verbs for topics and records do what they say on a running node', () =
     expect(described.out).toMatch(/^engine +memory +topic$/m);
     expect(described.out).toMatch(/^retention\.ms +2d +topic$/m);
     expect(JSON.parse((await run('topic', 'ls', '--json')).out)).toMatchObject([{ name: 'orders', shardCount: 3 }]);
+    expect((await run('topic', 'recover', 'orders')).error).toMatch(
+      /^USAGE: topic recover gives up data\. Say so with --accept-loss/,
+    );
+    expect((await run('topic', 'recover', 'orders', '--accept-loss')).out).toBe('Nothing had to be given up.\n');
     expect((await run('topic', 'delete', 'orders')).code).toBe(0);
     expect((await run('topic', 'describe', 'orders')).error).toMatch(/^TOPIC_UNKNOWN/);
     expect(JSON.parse((await run('status', '--json')).out)).toMatchObject({ ready: true });

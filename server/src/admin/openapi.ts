@@ -1,5 +1,5 @@
 import { PUBLISH } from './record-json.ts';
-import { ALTER_TOPIC, CREATE_TOPIC, TOPICS } from './topic-routes.ts';
+import { ALTER_TOPIC, CREATE_TOPIC, RECOVER_TOPIC, TOPICS } from './topic-routes.ts';
 
 /** The Admin HTTP as an OpenAPI 3.0 document. */
 export function openApi(version: string): object {
@@ -36,6 +36,13 @@ export function openApi(version: string): object {
           requestBody: body(ALTER_TOPIC),
         },
         delete: operation('Deletes a topic', { 204: 'gone', 404: 'error' }),
+      },
+      [`${TOPICS}/{name}/recover`]: {
+        parameters: byName,
+        post: {
+          ...operation("Gives up what can't be recovered", { 200: 'the offsets given up', 404: 'error' }),
+          requestBody: body(RECOVER_TOPIC),
+        },
       },
       [`${TOPICS}/{name}/records`]: {
         parameters: byName,

@@ -35,6 +35,14 @@ export const ALTER_TOPIC: JsonSchema = {
   },
 };
 
+export const RECOVER_TOPIC: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['acceptLoss'],
+  // to be said in so many words
+  properties: { acceptLoss: { type: 'boolean', enum: [true] } },
+};
+
 interface CreateBody {
   readonly name: string;
   readonly settings?: TopicOverrides;
@@ -74,6 +82,11 @@ export function topicRoutes(app: FastifyInstance, context: AdminContext): void {
   app.patch<ByName>(`${TOPICS}/:name`, async (request) => {
     const { settings = {}, ...options } = checkBody<AlterBody>(request.body, ALTER_TOPIC);
     return describeTopic(await context.storage().alterTopic(request.params.name, settings, options));
+  });
+
+  app.post<ByName>(`${TOPICS}/:name/recover`, async (request) => {
+    checkBody(request.body, RECOVER_TOPIC);
+    return { lost: await context.storage().acceptLosses(request.params.name) };
   });
 
   app.delete<ByName>(`${TOPICS}/:name`, async (request, reply) => {

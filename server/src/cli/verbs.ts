@@ -7,7 +7,7 @@ import { pub } from './verbs/pub.ts';
 import { start } from './verbs/start.ts';
 import { status } from './verbs/status.ts';
 import { sub } from './verbs/sub.ts';
-import { topicAlter, topicCreate, topicDelete, topicDescribe, topicLs } from './verbs/topic.ts';
+import { topicAlter, topicCreate, topicDelete, topicDescribe, topicLs, topicRecover } from './verbs/topic.ts';
 
 /** In the order in which help shows them. */
 export const VERBS: readonly Verb[] = [
@@ -23,6 +23,7 @@ export const VERBS: readonly Verb[] = [
   topicDescribe,
   topicAlter,
   topicDelete,
+  topicRecover,
   pub,
   sub,
   explain,

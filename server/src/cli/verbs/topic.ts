@@ -150,6 +150,37 @@ export const topicDelete: Verb = {
   },
 };
 
+export const topicRecover: Verb = {
+  name: 'topic recover',
+  summary: "Serve a topic again whose data is lost or damaged, giving up what can't be read",
+  operands: 'TOPIC',
+  minOperands: 1,
+  flags: { ...ADMIN_FLAG, 'accept-loss': { help: 'Needed: say that the loss is accepted' }, json: JSON_FLAG },
+  notes: ['First try to bring the medium back: what is given up is gone. Its offsets are never used again.'],
+  async run(call) {
+    if (!call.flags.has('accept-loss'))
+      throw usage(topicRecover, 'topic recover gives up data', 'Say so with --accept-loss.');
+    const path = `${topicPath(call)}/recover`;
+    const { lost } = await new AdminClient(call).json<{ lost: Lost[] }>('POST', path, { acceptLoss: true });
+    if (call.flags.has('json')) call.io.out(`${JSON.stringify(lost)}\n`);
+    else if (lost.length === 0) call.io.out('Nothing had to be given up.\n');
+    else
+      call.io.out(
+        table(
+          ['SHARD', 'LOST FROM', 'TO'],
+          lost.map(({ shard, base, end }) => [shard, base, end]),
+        ),
+      );
+    return EXIT.ok;
+  },
+};
+
+interface Lost {
+  readonly shard: number;
+  readonly base: number;
+  readonly end: number;
+}
+
 function topicPath(call: Call): string {
   return `${TOPICS}/${encodeURIComponent(call.operands[0] ?? '')}`;
 }
