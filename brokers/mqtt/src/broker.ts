@@ -117,6 +117,7 @@ export class MqttBroker implements Broker {
 
   async drain(): Promise<void> {
     for (const listener of this.#listeners) listener.stop();
+    for (const connection of this.#connections) connection.hold();
     await this.#publisher.drain();
     for (const { session } of this.#connections) session.kick(REASON.serverShuttingDown, 'the node stops');
     await this.#publisher.drain(); // wills

@@ -27,6 +27,7 @@ export class Connection implements SessionPort, Deadline {
   readonly #inbox: Inbox;
   /** A packet waits for storage or memory: nothing behind it is looked at. */
   #blocked = false;
+  #held = false;
   #paused = false;
   #ended = false;
 
@@ -55,6 +56,8 @@ export class Connection implements SessionPort, Deadline {
   /** By the sweep. */
   expired(): void {
     if (this.#ended) this.#socket.destroy();
+    else if (this.#blocked)
+      this.#connected(); // it may have spoken: we are the ones who don't listen
     else if (this.session.connected)
       this.session.kick(REASON.keepAliveTimeout, 'nothing heard for 1.5 keep alive intervals');
     else this.session.lost('no CONNECT in time');
@@ -119,6 +122,12 @@ export class Connection implements SessionPort, Deadline {
     this.dueAt = clock.monotonic() + LINGER_MS;
   }
 
+  /** Takes no further packets: what came before is still acknowledged. */
+  hold(): void {
+    this.#held = true;
+    this.#setFlow();
+  }
+
   /** At once, without a word: the node is done. */
   destroy(): void {
     this.session.lost('the node stops');
@@ -133,6 +142,11 @@ export class Connection implements SessionPort, Deadline {
     const answers = [...codes];
     for (const [at, subscription] of subscriptions.entries()) {
       if (subscription === undefined) continue;
+      const { subscriptions: had } = this.#inbox;
+      if (had.size >= this.#services.settings.maxSubscriptions && !had.has(subscription.filter)) {
+        answers[at] = REASON.quotaExceeded;
+        continue;
+      }
       try {
         await this.#services.feed.subscribe(this.#inbox, subscription);
       } catch (error) {
@@ -161,7 +175,7 @@ export class Connection implements SessionPort, Deadline {
   #read(): void {
     const { session } = this;
     try {
-      while (!this.#blocked && !session.closed) {
+      while (!this.#blocked && !this.#held && !session.closed) {
         const body = this.#framer.next();
         if (body === undefined) break;
         const packet = decodePacket(this.#framer.firstByte, body, session.version);
@@ -215,7 +229,7 @@ export class Connection implements SessionPort, Deadline {
   /** Reads the socket exactly while its packets can be worked on. */
   #setFlow(): void {
     if (this.#ended) return;
-    const pause = this.#blocked || this.#writer.backlog > HARD_BACKLOG_BYTES;
+    const pause = this.#blocked || this.#held || this.#writer.backlog > HARD_BACKLOG_BYTES;
     if (pause === this.#paused) return;
     this.#paused = pause;
     if (pause) this.#socket.pause();

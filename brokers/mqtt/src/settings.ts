@@ -12,6 +12,7 @@ export interface MqttSettings {
   readonly maxInflight: number;
   readonly maxQueuedBytes: number;
   readonly maxQueuedMessages: number;
+  readonly maxSubscriptions: number;
   readonly publishRetryMs: number;
   readonly catchAll: string;
   readonly mappings: readonly MappingRule[];
@@ -78,6 +79,12 @@ export const settingsSchema: JsonSchema = {
       minimum: 1,
       default: 1000,
       description: 'Messages that wait in memory for one slow client, as maxQueuedBytes.',
+    },
+    maxSubscriptions: {
+      type: 'integer',
+      minimum: 1,
+      default: 10_000,
+      description: 'Subscriptions of one client; further ones are refused in the SUBACK.',
     },
     publishRetryMs: {
       type: 'integer',

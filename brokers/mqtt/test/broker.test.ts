@@ -199,6 +199,33 @@ describe('bad input', () => {
   });
 });
 
+describe('limits', () => {
+  test('a subscription above maxSubscriptions is refused, a repeated one is not', async () => {
+    const { port } = await startBroker({ maxSubscriptions: 1 });
+    const wire = await connected(port, 5, 'a');
+    for (const [filter, code] of [
+      ['a', '01'],
+      ['b', '97'],
+      ['a', '01'],
+    ] as const) {
+      wire.send(subscribeBytes(5, filter, 1));
+      expect(hex(await wire.next())).toBe(`9004000100${code}`);
+    }
+    wire.destroy();
+  });
+
+  test('drain ends while clients go on publishing', async () => {
+    const { port, broker } = await startBroker();
+    const wire = await connected(port, 5, 'busy');
+    const more = publishBytes(5, 'x', '1', 1, 1);
+    wire.socket.on('data', () => wire.send(more));
+    wire.send(more);
+    await wire.next();
+    await broker.drain();
+    expect(await wire.closes()).toBe(true);
+  });
+});
+
 describe('pressure', () => {
   test('a storage that stalls stops the reading of publishers, and memory stays bounded', async () => {
     const memory = new MemoryShare('inflight', 500_000);

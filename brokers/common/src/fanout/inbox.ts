@@ -1,5 +1,5 @@
 import { isStorageError } from '@robustmq/core';
-import { filterMatches } from '../topics/names.ts';
+import { SubscriptionTrie } from '../topics/trie.ts';
 import type { LiveFeed } from './live-feed.ts';
 import { type Delivery, Match, type Subscription } from './subscription.ts';
 import type { TailReader } from './tail-reader.ts';
@@ -23,6 +23,8 @@ export class Inbox {
   readonly subscriptions: Map<string, Subscription> = new Map();
   readonly #feed: LiveFeed;
   readonly #behind = new Map<TailReader, Behind>();
+  /** The subscriptions again, for reading behind the tail; made when it is needed. */
+  #own: SubscriptionTrie<Subscription, Subscription> | undefined;
   #closed = false;
   #pumping = false;
 
@@ -47,7 +49,14 @@ export class Inbox {
 
   /** A subscription that was made just now does not see what the cursors behind the tail have still to read. */
   joined(subscription: Subscription): void {
+    this.subscriptions.set(subscription.filter, subscription);
+    this.#own = undefined;
     for (const [tail, behind] of this.#behind) behind.since.set(subscription, tail.position);
+  }
+
+  left(filter: string): void {
+    this.subscriptions.delete(filter);
+    this.#own = undefined;
   }
 
   /** By the live feed, in offset order of the tail. */
@@ -82,6 +91,7 @@ export class Inbox {
         while (!this.#closed && !behind.ahead && this.sink.hasRoom()) await this.#readOn(tail, behind);
     } finally {
       this.#pumping = false;
+      if (this.#behind.size === 0) this.#own = undefined;
     }
   }
 
@@ -117,14 +127,21 @@ export class Inbox {
 
   #match(name: string, client: string | undefined, behind: Behind, offset: number): Match | undefined {
     let match: Match | undefined;
-    for (const subscription of this.subscriptions.values()) {
-      if (!filterMatches(subscription.filter, name)) continue;
-      if (subscription.noLocal && client === this.sink.clientId) continue;
-      if (offset < (behind.since.get(subscription) ?? 0)) continue;
+    this.#trie().match(name, (subscription) => {
+      if (subscription.noLocal && client === this.sink.clientId) return;
+      if (offset < (behind.since.get(subscription) ?? 0)) return;
       match ??= new Match();
       match.add(subscription);
-    }
+    });
     return match;
+  }
+
+  #trie(): SubscriptionTrie<Subscription, Subscription> {
+    if (this.#own === undefined) {
+      this.#own = new SubscriptionTrie();
+      for (const each of this.subscriptions.values()) this.#own.set(each.filter, each, each);
+    }
+    return this.#own;
   }
 }
 

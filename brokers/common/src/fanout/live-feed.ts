@@ -12,6 +12,7 @@ import type {
 import { type Message, secondsLeft } from '../message/message.ts';
 import { fromRecord } from '../message/record.ts';
 import type { TopicMapping } from '../topics/mapping.ts';
+import { hasWildcard } from '../topics/names.ts';
 import { SubscriptionTrie } from '../topics/trie.ts';
 import type { Inbox } from './inbox.ts';
 import { recordsIn } from './records-in.ts';
@@ -109,7 +110,6 @@ export class LiveFeed {
     const before = inbox.closed ? undefined : this.#trie.set(filter, inbox, subscription);
     if (inbox.closed || before !== undefined) this.#release(filter);
     if (inbox.closed) return false;
-    inbox.subscriptions.set(filter, subscription);
     inbox.joined(subscription);
     return before === undefined;
   }
@@ -117,7 +117,7 @@ export class LiveFeed {
   /** @returns whether there was such a subscription. */
   unsubscribe(inbox: Inbox, filter: string): boolean {
     if (this.#trie.delete(filter, inbox) === undefined) return false;
-    inbox.subscriptions.delete(filter);
+    inbox.left(filter);
     this.#release(filter);
     return true;
   }
@@ -185,9 +185,18 @@ export class LiveFeed {
     }
     const use: FilterUse = { count: 1, tails: new Set() };
     this.#filters.set(filter, use);
-    for (const topic of this.#options.storage.topics())
+    for (const topic of this.#candidates(filter))
       if (this.#options.mapping.mayHold(topic, filter)) this.#addTopic(use, topic, 'end');
     return use;
+  }
+
+  /** Topics that the filter may read. Names of topics have one level, so most filters can mean one of them at most. */
+  #candidates(filter: string): Iterable<Topic> {
+    const { storage, mapping } = this.#options;
+    const [first = ''] = filter.split('/', 1);
+    if (hasWildcard(first)) return storage.topics();
+    const names = new Set([first, ...mapping.configured(filter)]);
+    return [...names].map((name) => storage.topic(name)).filter((topic) => topic !== undefined);
   }
 
   #release(filter: string): void {

@@ -55,8 +55,9 @@ export class Publisher {
    * reading your socket meanwhile.
    */
   reserve(shard: Shard, bytes: number): Promise<void> | undefined {
-    const own = this.#of(shard);
-    if (own.pendingBytes > 0 && own.pendingBytes + bytes > this.#options.maxPendingBytes) return own.room();
+    const own = this.#shards.get(idOf(shard));
+    if (own !== undefined && own.pendingBytes > 0 && own.pendingBytes + bytes > this.#options.maxPendingBytes)
+      return own.room();
     return this.#options.memory.tryTake(bytes) ? undefined : this.#options.memory.room(bytes);
   }
 
@@ -77,18 +78,19 @@ export class Publisher {
   }
 
   #of(shard: Shard): ShardPublisher {
-    const id = `${shard.topic.id}/${shard.index}`;
+    const id = idOf(shard);
     let own = this.#shards.get(id);
     if (own === undefined) {
-      own = new ShardPublisher(shard, this.#options, () => this.#dropped.value++);
+      own = new ShardPublisher(shard, this.#options, {
+        dropped: () => this.#dropped.value++,
+        idle: () => this.#shards.delete(id), // shards come and go; one that is not in use costs nothing
+      });
       this.#shards.set(id, own);
     }
     return own;
   }
+}
 
-  /** The topic is gone: forget its shards. */
-  forget(topicId: string): void {
-    for (const [id, shard] of this.#shards)
-      if (id.startsWith(`${topicId}/`) && shard.pendingBytes === 0) this.#shards.delete(id);
-  }
+function idOf(shard: Shard): string {
+  return `${shard.topic.id}/${shard.index}`;
 }

@@ -27,6 +27,13 @@ export interface ShardPublisherOptions {
   readonly retryForMs: number;
 }
 
+export interface ShardPublisherEvents {
+  /** A QoS 0 record was given up. */
+  dropped(): void;
+  /** Nothing waits and nothing is in flight. */
+  idle(): void;
+}
+
 /** Bytes of one append: enough to make a group commit worth it, little enough to keep its latency low. */
 const APPEND_BYTES = 1_048_576;
 const RETRY_MS = 20;
@@ -35,17 +42,17 @@ const RETRY_MS = 20;
 export class ShardPublisher {
   readonly #shard: Shard;
   readonly #options: ShardPublisherOptions;
-  readonly #dropped: () => void;
+  readonly #tell: ShardPublisherEvents;
   #waiting: PendingRecord[] = [];
   #bytes = 0;
   #running = false;
   #wakeRoom: (() => void)[] = [];
   #wakeIdle: (() => void)[] = [];
 
-  constructor(shard: Shard, options: ShardPublisherOptions, dropped: () => void) {
+  constructor(shard: Shard, options: ShardPublisherOptions, tell: ShardPublisherEvents) {
     this.#shard = shard;
     this.#options = options;
-    this.#dropped = dropped;
+    this.#tell = tell;
   }
 
   get pendingBytes(): number {
@@ -77,6 +84,7 @@ export class ShardPublisher {
       this.#settle(group, await this.#append(group));
     }
     this.#running = false;
+    this.#tell.idle();
     const idle = this.#wakeIdle;
     this.#wakeIdle = [];
     for (const wake of idle) wake();
@@ -131,7 +139,7 @@ export class ShardPublisher {
     for (const pending of group) {
       bytes += pending.bytes;
       if (pending.sink !== undefined) pending.sink.published(pending.token, error, pending.name);
-      else if (error !== undefined) this.#dropped();
+      else if (error !== undefined) this.#tell.dropped();
     }
     this.#bytes -= bytes;
     this.#options.memory.give(bytes);

@@ -9,7 +9,10 @@ import type { Properties } from '../codec/properties.ts';
 import type { Version, Will } from '../packet/connect.ts';
 import type { Publish } from '../packet/publish.ts';
 
-/** A PUBLISH (or will) as a message. The payload stays a view; who keeps the message longer than the call copies it. */
+/** Up to here bytes are copied out of the socket's buffer: as a view they would keep all of it until they are stored. */
+const COPY_BYTES = 4096;
+
+/** A PUBLISH (or will) as a message. A large payload stays a view. */
 export function toMessage(
   packet: Pick<Publish | Will, 'qos' | 'retain' | 'payload' | 'properties'>,
   topic: string,
@@ -17,7 +20,7 @@ export function toMessage(
 ): Message {
   return {
     topic,
-    payload: packet.payload,
+    payload: own(packet.payload),
     qos: packet.qos,
     retain: packet.retain,
     timestamp,
@@ -33,9 +36,13 @@ function toMessageProperties(from: Properties): MessageProperties {
     ...(messageExpiry === undefined ? undefined : { expiry: messageExpiry }),
     ...(contentType === undefined ? undefined : { contentType }),
     ...(responseTopic === undefined ? undefined : { responseTopic }),
-    ...(correlationData === undefined ? undefined : { correlationData }),
+    ...(correlationData === undefined ? undefined : { correlationData: own(correlationData) }),
     ...(user === undefined ? undefined : { user }),
   };
+}
+
+function own(bytes: Uint8Array): Uint8Array {
+  return bytes.length > COPY_BYTES ? bytes : Buffer.from(bytes);
 }
 
 /** `undefined` when the message has expired by `now` [MQTT-3.3.2-5]. */
