@@ -3,7 +3,7 @@ import { type Answer, CLOSE_CONNECTION, type RequestContext } from './api/api.ts
 import { unsupportedApiVersions } from './api/api-versions.ts';
 import type { ApiEntry } from './api/registry.ts';
 import { KafkaProtocolError, malformed } from './errors.ts';
-import { Frames } from './frames.ts';
+import { Frames, SHOWN_BYTES } from './frames.ts';
 import { API_VERSIONS_KEY, encodeResponse, type RequestHeader, readRequestHeader, skipHeaderTags } from './messages.ts';
 import type { CloseReason } from './metrics.ts';
 import { codecOf } from './schema/compile.ts';
@@ -31,14 +31,14 @@ interface Slot {
   heldBytes: number;
 }
 
-/** How long a request may take to arrive, apart from its size over the slowest link we wait for. */
-const ARRIVAL_MS = 30_000;
+/** A request arrives at this rate at least, after a while in which a client may have paused; less when memory is kept for it. */
 const SLOWEST_BYTES_PER_MS = 64;
-
-const PRODUCE_KEY = 0;
-const SMALL_REQUEST_BYTES = 65_536;
+const ARRIVAL_GRACE_MS = 30_000;
+const CLAIM_GRACE_MS = 10_000;
 /** How long a client that was told to go may take to read what was left for it. */
 const LINGER_MS = 10_000;
+
+const PRODUCE_KEY = 0;
 
 /**
  * One client's connection without its socket: bytes in, bytes out. Requests are taken in order, up to a bound at a time, and
@@ -117,7 +117,8 @@ export class Connection {
       return;
     }
     const { idleTimeoutMs } = this.#services.settings;
-    const allowed = ARRIVAL_MS + this.#frames.expectedBytes / SLOWEST_BYTES_PER_MS;
+    const grace = this.#admittedBytes > 0 ? CLAIM_GRACE_MS : ARRIVAL_GRACE_MS;
+    const allowed = grace + this.#frames.availableBytes / SLOWEST_BYTES_PER_MS;
     const expecting = this.#frames.partial && (this.#reading || (this.#outputFull && this.#admittedBytes > 0));
     if (expecting && now - this.#frameSince > allowed) this.close('stalled', 'a request did not arrive in time');
     else if (now - this.#lastActive > idleTimeoutMs && (this.#slots.length === 0 || this.#outputFull))
@@ -176,7 +177,7 @@ export class Connection {
    * memory for requests must not keep others from reading, or from asking how things are.
    */
   #admit(bytes: number, apiKey: number): boolean {
-    if (apiKey !== PRODUCE_KEY && bytes <= SMALL_REQUEST_BYTES) return true;
+    if (apiKey !== PRODUCE_KEY && bytes <= SHOWN_BYTES) return true;
     if (!this.#services.memory.tryTake(bytes)) return false;
     this.#admittedBytes = bytes;
     return true;

@@ -3,6 +3,9 @@ import { KafkaProtocolError } from './errors.ts';
 /** Size, API key, API version, correlation id: no request is shorter than what follows the size. */
 export const MIN_REQUEST_BYTES = 8;
 
+/** A larger request has to show this much of itself before room is made for the rest: a claim alone gets nothing. */
+export const SHOWN_BYTES = 65_536;
+
 /**
  * Cuts the byte stream of a connection into frames: `int32 size, size bytes`. A frame that lies in one chunk is a view of
  * it; one that spans chunks is copied once, into a buffer of its size.
@@ -30,13 +33,18 @@ export class Frames {
     return this.#available > 0 || this.#size !== undefined;
   }
 
+  /** Bytes that are here and not taken. */
+  get availableBytes(): number {
+    return this.#available;
+  }
+
   /** Bytes of the frame whose size is known. */
   get expectedBytes(): number {
     return this.#size ?? 0;
   }
 
   /**
-   * The next frame without its size. `admit` is asked for room for it as soon as its size and API key are known, until it says yes.
+   * The next frame without its size. `admit` is asked for room for it once it is here, or its first {@link SHOWN_BYTES}, until it says yes.
    * @returns `more` when bytes are missing, `full` when `admit` has refused.
    * @throws KAFKA_FRAME_INVALID
    */
@@ -46,7 +54,7 @@ export class Frames {
       this.#size = this.#check(this.#take(4).readInt32BE());
     }
     if (!this.#admitted) {
-      if (this.#available < 2) return 'more';
+      if (this.#available < Math.min(this.#size, SHOWN_BYTES)) return 'more';
       if (!admit(this.#size, this.#peekInt16())) return 'full';
       this.#admitted = true;
     }

@@ -39,7 +39,7 @@ export const settingsSchema: JsonSchema = {
       type: 'integer',
       minimum: 1024,
       maximum: 1024 * MIB,
-      default: 100 * MIB,
+      default: 32 * MIB,
       description: 'Largest request; a connection that announces a larger one is closed before any of it is kept.',
     },
     maxFetchBytes: {
@@ -82,7 +82,7 @@ export const DEFAULT_SETTINGS: KafkaSettings = {
   host: '127.0.0.1',
   port: 9092,
   maxConnections: 10_000,
-  maxRequestBytes: 100 * MIB,
+  maxRequestBytes: 32 * MIB,
   maxFetchBytes: 55 * MIB,
   maxInFlightPerConnection: 16,
   maxOutputBytesPerConnection: MIB,

@@ -169,18 +169,32 @@ describe('a connection', () => {
     client.connection.close('client');
   });
 
-  it('is closed when a request does not arrive in time, so that announced bytes are not held for ever', () => {
+  it('keeps no memory for a request that is only announced, and not for long for one that does not go on arriving', () => {
     const memory = new MemoryShare('in flight', 100_000_000);
     const client = new CoreClient({ memory });
-    const size = Buffer.alloc(6);
-    size.writeInt32BE(50_000_000);
-    client.connection.receive(size);
-    expect(memory.used).toBe(50_000_000);
-    client.connection.expire(60_000);
+    const announced = Buffer.alloc(65_539);
+    announced.writeInt32BE(20_000_000);
+    client.connection.receive(announced);
+    expect(memory.used).toBe(0);
+    client.connection.receive(Buffer.alloc(1));
+    expect(memory.used).toBe(20_000_000);
+    client.connection.expire(11_000);
     expect(client.closed).toBeUndefined();
-    client.connection.expire(30_000 + 50_000_000 / 64 + 1);
+    client.connection.receive(Buffer.alloc(640_000));
+    client.connection.expire(20_900);
+    expect(client.closed).toBeUndefined();
+    client.connection.expire(21_100);
     expect(client.closed).toBe('flushed');
     expect(memory.used).toBe(0);
+  });
+
+  it('is closed when even a small request does not arrive in half a minute', () => {
+    const client = new CoreClient();
+    client.connection.receive(Buffer.from('00000010', 'hex'));
+    client.connection.expire(30_000);
+    expect(client.closed).toBeUndefined();
+    client.connection.expire(30_001);
+    expect(client.closed).toBe('flushed');
   });
 });
 
@@ -188,7 +202,7 @@ describe('a connection is closed with a log line, and the node goes on, for', ()
   it.each([
     ['a negative length', Buffer.from('ffffffff', 'hex'), /a request of -1 bytes, none is shorter than 8/],
     ['a length below any request', Buffer.from('00000003', 'hex'), /a request of 3 bytes/],
-    ['a length above the limit', Buffer.from('7fffffff', 'hex'), /2147483647 bytes, the limit is 104857600/],
+    ['a length above the limit', Buffer.from('7fffffff', 'hex'), /2147483647 bytes, the limit is 33554432/],
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /1195725856 bytes/],
     ['an unknown API', framed(Buffer.from('7fff000000000001ffff', 'hex')), /API key 32767 is not served/],
     ['an unknown version', framed(Buffer.from('0003007f00000001ffff', 'hex')), /version 127 of Metadata is not served/],
