@@ -14,7 +14,7 @@ const MAX_KEYS = 1_000_000;
 
 export function isCompactionDue(log: ShardLog): boolean {
   if (!log.topic.settings.cleanup.startsWith('compact')) return false;
-  const rows = compactable(log);
+  const rows = compactable(log).filter(isSealed);
   const total = rows.reduce((sum, row) => sum + row.bytes, 0);
   const dirty = rows.reduce((sum, row) => sum + (row.compacted ? 0 : row.bytes), 0);
   return dirty > 0 && dirty >= total * MIN_DIRTY;
@@ -24,14 +24,15 @@ export function isCompactionDue(log: ShardLog): boolean {
 export async function compactPass(log: ShardLog, to: EngineInstance): Promise<void> {
   const { environment } = log;
   const rows = compactable(log);
-  const from = rows.find((row) => !row.compacted)?.base;
+  const sealed = rows.filter(isSealed);
+  const from = sealed.find((row) => !row.compacted)?.base;
   if (from === undefined) return;
-  const keys = await mapKeys(readRows(log, rows, from), { from, maxKeys: MAX_KEYS });
+  const keys = await mapKeys(readRows(log, sealed, from), { from, maxKeys: MAX_KEYS });
   // the last segment's offsets may end in a hole, which no batch tells
-  if (keys.size < MAX_KEYS) keys.to = rows.at(-1)?.end ?? keys.to;
+  if (keys.size < MAX_KEYS) keys.to = sealed.at(-1)?.end ?? keys.to;
   const { deleteRetentionMs, segment } = log.topic.settings;
   const nowMs = environment.clock.wall();
-  const covered = (row: SegmentRow) => row.base < keys.to;
+  const covered = (row: SegmentRow) => isSealed(row) && row.base < keys.to;
   for (const group of runs(rows, covered, segment.bytes)) {
     if (environment.signal.aborted) return;
     await rewrite(log, group, {
@@ -42,9 +43,16 @@ export async function compactPass(log: ShardLog, to: EngineInstance): Promise<vo
   }
 }
 
-/** Every sealed segment but the newest of the chain: what follows that one is folded from its batches. */
-function compactable(log: ShardLog): SegmentRow[] {
+/**
+ * From the log's start up to the newest segment, which is left out: what follows that one is folded from its batches. With what is LOST, which
+ * holds nothing and parts the groups: a tombstone may only go when all that lies before it has been written again, on either side.
+ * None while a segment waits to be recovered.
+ */
+function compactable(log: ShardLog): readonly SegmentRow[] {
   const rows = log.open === undefined ? log.rows.slice(0, -1) : log.rows;
-  const firstGap = rows.findLastIndex((row) => row.state !== 'SEALED');
-  return rows.slice(firstGap + 1);
+  return rows.every((row) => isSealed(row) || row.state === 'LOST') ? rows : [];
+}
+
+function isSealed(row: SegmentRow): boolean {
+  return row.state === 'SEALED';
 }

@@ -112,6 +112,41 @@ describe('Upkeep', () => {
     expect((await shard.offsets()).committed).toBe(300);
   });
 
+  it('compacts across what was lost in the middle: no deleted key comes back', async () => {
+    const meta = new MemoryMeta();
+    const kept = await openMemoryInstance('kept', meta);
+    const settings = { ...SMALL_SEGMENTS, engine: 'kept', cleanup: 'compact' as const, deleteRetentionMs: 0 };
+    const first = await openNode({
+      meta,
+      engines: new Map([
+        ['kept', kept],
+        ['wiped', await openMemoryInstance('wiped', meta)],
+      ]),
+      defaults: settings,
+    });
+    const before = await shardOf(first.storage, 't');
+    for (let i = 0; i < 10; i++) await before.append([keyed('deleted later', value(i))]);
+    await first.storage.alterTopic('t', { engine: 'wiped' });
+    await before.append([keyed('other', value(0))]);
+    await first.storage.alterTopic('t', { engine: 'kept' });
+    await before.append([keyed('other', value(1))]);
+    await first.close();
+
+    const engines = new Map([
+      ['kept', kept],
+      ['wiped', await openMemoryInstance('wiped', meta)],
+    ]);
+    const { storage } = await node({ ...FAST, meta, engines, defaults: settings });
+    const shard = await shardOf(storage, 't');
+    expect((await shard.segments()).map((segment) => segment.state)).toContain('LOST');
+    const tombstone = [{ timestamp: 1, key: Buffer.from('deleted later'), value: null }];
+    await shard.append([encodeBatch(tombstone)]);
+    const keys = async () => (await readAll(shard)).map((record) => record.split('-')[0]);
+    for (let i = 0; i < 40; i++) await shard.append([keyed('filler', value(i))]);
+    await expect.poll(async () => (await keys()).length, { timeout: 5000 }).toBeLessThan(20);
+    expect((await keys()).filter((one) => /^[0-9]:/.test(one ?? ''))).toEqual([]);
+  });
+
   it('deletes the segments of a deleted topic, and its rows', async () => {
     const { storage, engines, meta } = await node({ ...FAST, defaults: SMALL_SEGMENTS });
     const shard = await shardOf(storage, 't');
