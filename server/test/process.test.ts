@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -74,4 +76,39 @@ test('a node whose output nobody reads any more goes on, and still stops in orde
     node.child.stderr?.destroy();
     node.child.kill('SIGTERM');
     expect(await node.ended).toMatchObject({ code: 0 });
+  }));
+
+/** A broker of a third party, as a file beside the config. */
+const broker = (open: string, drain = ''): string => `
+export default {
+  name: 'odd',
+  apiVersion: 0.1,
+  version: '1.0.0',
+  configSchema: { type: 'object', additionalProperties: false },
+  async open() {
+    ${open}
+    return { listeners: () => [], async drain() { ${drain} }, async close() {} };
+  },
+};
+`;
+
+test('a rejection that nobody looks at is logged, and the node stops with 70', () =>
+  inFolder(async (folder) => {
+    await writeFile(join(folder, 'odd.mjs'), broker("setTimeout(() => Promise.reject(new Error('left alone')), 50);"));
+    const node = await start(folder, '--set', 'brokers.odd.use=./odd.mjs');
+    expect(await node.ended).toMatchObject({
+      code: 70,
+      error: expect.stringMatching(/error a promise was rejected[\s\S]*left alone/),
+    });
+  }));
+
+test('a second signal ends the process at once', () =>
+  inFolder(async (folder) => {
+    await writeFile(join(folder, 'odd.mjs'), broker('', "console.error('draining'); await new Promise(() => {});"));
+    const sets = ['--set', 'brokers.odd.use=./odd.mjs', '--set', 'node.drainTimeoutMs=1h'];
+    const node = await start(folder, ...sets);
+    node.child.kill('SIGTERM');
+    await once(createInterface({ input: node.child.stderr ?? process.stdin }), 'line');
+    node.child.kill('SIGTERM');
+    expect(await node.ended).toMatchObject({ code: 130 });
   }));
