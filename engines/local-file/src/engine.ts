@@ -22,7 +22,7 @@ import { OpenSegment } from './segment/open-segment.ts';
 import { parseSegmentFile, type SegmentPaths } from './segment/segment-files.ts';
 import { SegmentLog } from './segment/segment-log.ts';
 import { SealedReader } from './segment/segment-reader.ts';
-import { fenced, LocalFileWriter, sealInLog } from './segment/segment-writer.ts';
+import { fenced, LocalFileWriter, sealInLog, type WriterServices } from './segment/segment-writer.ts';
 import { SparseIndex } from './segment/sparse-index.ts';
 import { bodyOf, checkLog, exists, readFooter, stateOf } from './segment/stored.ts';
 import type { SegmentTable } from './segment-table.ts';
@@ -50,12 +50,15 @@ export interface EngineParts {
 export class LocalFileEngine implements StorageEngine {
   readonly incarnation: string;
   readonly #parts: EngineParts;
+  /** What every writer needs, in one object for all of them. */
+  readonly #services: WriterServices;
   readonly #locks = new IdLocks();
   #closing: Promise<void> | undefined;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
     this.incarnation = parts.incarnation;
+    this.#services = { ...parts, state: (segment) => this.#state(segment) };
     const { wal, writeBack, table, ctx, cache } = parts;
     ctx.metrics.gauge('robust_local_file_wal_bytes', HELP.wal, () => parts.checkpointer.distance, this.#labels());
     ctx.metrics.gauge('robust_local_file_wal_groups_total', HELP.groups, () => wal.groups, this.#labels());
@@ -164,10 +167,7 @@ export class LocalFileEngine implements StorageEngine {
       table.add(segment);
       table.touch(segment);
     });
-    return new LocalFileWriter(segment, {
-      ...this.#parts,
-      state: (of) => this.#state(of),
-    });
+    return new LocalFileWriter(segment, this.#services);
   }
 
   async #recover(id: SegmentId, epoch: number): Promise<{ readonly end: number }> {
@@ -285,8 +285,7 @@ export class LocalFileEngine implements StorageEngine {
         outcome: 'unknown',
       });
       await wal.stopWaiting(stuck);
-      writeBack.writeAll();
-      await writeBack.settled();
+      await writeBack.stop();
       await checkpointer.close();
       await wal.close();
       await cache.close();

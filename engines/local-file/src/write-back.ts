@@ -26,6 +26,7 @@ export class WriteBack {
   readonly #unwritten = new Set<OpenSegment>();
   #waiting: (() => void)[] = [];
   #active = 0;
+  #stopped = false;
   #held = 0;
 
   constructor(options: WriteBackOptions) {
@@ -73,7 +74,10 @@ export class WriteBack {
     this.#wake();
   }
 
-  async settled(): Promise<void> {
+  /** Begins nothing more, and resolves when what has begun is done. What stays in memory is in the write-ahead log. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#queue.clear();
     for (const segment of this.#unwritten) await segment.writing?.catch(() => {});
   }
 
@@ -84,7 +88,7 @@ export class WriteBack {
 
   #pump(): void {
     for (const segment of this.#queue) {
-      if (this.#active >= CONCURRENT) return;
+      if (this.#active >= CONCURRENT || this.#stopped) return;
       this.#queue.delete(segment);
       this.#active++;
       this.#write(segment)

@@ -5,5 +5,5 @@ import localFile from '../src/index.ts';
 
 const engine = localFile as EngineDefinition; // opened with the configuration that it asks for
 
-engineConformance({ describe, it, engine, open: () => openWorld(engine, {}) });
-shardConformance({ describe, it, engine, open: () => openShardWorld(engine, {}) });
+engineConformance({ describe, it, engine, open: () => openWorld(engine, { config: {} }) });
+shardConformance({ describe, it, engine, open: () => openShardWorld(engine, { config: {} }) });

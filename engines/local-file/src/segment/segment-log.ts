@@ -9,6 +9,8 @@ const HEADER_BYTES = 61;
 /** How much is read at once to step from header to header. */
 const SCAN_BYTES = 64 * 1024;
 const HINTS = 4;
+/** Until somebody reads: most segments of many are never read while they are open. */
+const NO_HINTS: number[] = [];
 
 export interface LogFacts {
   readonly base: number;
@@ -35,8 +37,8 @@ export class SegmentLog {
   readonly #cache: FileCache;
   #loading: Promise<void> | undefined;
   /** Where the last reads ended: most readers go on from there. */
-  readonly #hintOffsets: number[] = [];
-  readonly #hintPositions: number[] = [];
+  #hintOffsets: number[] = NO_HINTS;
+  #hintPositions: number[] = NO_HINTS;
   #hint = 0;
 
   constructor(id: SegmentId, paths: SegmentPaths, cache: FileCache, facts: LogFacts) {
@@ -148,6 +150,10 @@ export class SegmentLog {
   }
 
   #remember(offset: number, position: number): void {
+    if (this.#hintOffsets === NO_HINTS) {
+      this.#hintOffsets = [];
+      this.#hintPositions = [];
+    }
     this.#hintOffsets[this.#hint] = offset;
     this.#hintPositions[this.#hint] = position;
     this.#hint = (this.#hint + 1) % HINTS;

@@ -29,6 +29,8 @@ export class LocalFileWriter implements SegmentWriter {
   readonly #services: WriterServices;
   #sealing: Promise<{ readonly end: number }> | undefined;
   #closed = false;
+  /** It has waited for room, and was told that there is some. */
+  #promised = false;
 
   constructor(segment: OpenSegment, services: WriterServices) {
     this.#segment = segment;
@@ -65,6 +67,7 @@ export class LocalFileWriter implements SegmentWriter {
       wal.append(segment.number, segment.epoch, base, next - base, batches, bytes, pending);
     });
     segment.dispatched = next;
+    this.#promised = false;
     return signal === undefined ? appended : this.#untilAborted(appended, signal);
   }
 
@@ -72,8 +75,11 @@ export class LocalFileWriter implements SegmentWriter {
     const { wal, writeBack } = this.#services;
     if (this.#segment.failure !== undefined || this.#sealing !== undefined || this.#closed || wal.dead !== undefined)
       return Promise.reject(this.#refusal());
+    // told once that there is room, it need not queue behind those who came later
+    if (this.#promised && wal.hasRoom(bytes) && !writeBack.full) return undefined;
     const full = writeBack.room();
-    return full === undefined ? wal.room(bytes) : this.#whenReady(full, bytes);
+    const room = full === undefined ? wal.room(bytes) : undefined;
+    return full === undefined && room === undefined ? undefined : this.#whenReady(full, room, bytes);
   }
 
   async flush(): Promise<void> {
@@ -121,10 +127,11 @@ export class LocalFileWriter implements SegmentWriter {
     }
   }
 
-  async #whenReady(full: Promise<void>, bytes: number): Promise<void> {
+  async #whenReady(full: Promise<void> | undefined, room: Promise<void> | undefined, bytes: number): Promise<void> {
     await full;
-    await this.#services.wal.room(bytes);
+    await (room ?? this.#services.wal.room(bytes));
     if (this.#segment.failure !== undefined) throw this.#refusal();
+    this.#promised = true;
   }
 
   #untilAborted<T>(settled: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -7,7 +7,7 @@ interface Chunk {
   closed: boolean;
 }
 
-const SMALLEST = 2 * 1024;
+const SMALLEST = 1024;
 /** Up to here a chunk grows by itself; beyond only while the disk is behind. */
 const USUAL = 64 * 1024;
 const LARGEST = 1024 * 1024;
