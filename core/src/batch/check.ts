@@ -36,6 +36,11 @@ export function checkShape(bytes: Uint8Array, at = 0): BatchHeader {
     throw invalid(`batch length says ${header.bytes - BATCH_LOG_OVERHEAD}, ${bytes.length - at} bytes are there`, at);
   if (header.recordCount < 0 || header.lastOffsetDelta < 0 || header.lastOffsetDelta < header.recordCount - 1)
     throw invalid(`${header.recordCount} records but a last offset delta of ${header.lastOffsetDelta}`, at);
+  // 64-bit fields that a number can't hold exactly are nobody's clock or id, and would not come back from a Meta row
+  const { baseTimestamp, maxTimestamp, producerId } = header;
+  if (!Number.isSafeInteger(baseTimestamp) || !Number.isSafeInteger(maxTimestamp))
+    throw invalid(`timestamps of about ${baseTimestamp} and ${maxTimestamp}`, at);
+  if (!Number.isSafeInteger(producerId)) throw invalid(`producer id of about ${producerId}`, at);
   if (CODECS[header.attributes & 0x7] === undefined)
     throw invalid(`codec ${header.attributes & 0x7} does not exist`, at);
   return header;
