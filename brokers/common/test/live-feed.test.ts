@@ -121,6 +121,21 @@ describe('the live feed', () => {
     expect(sink.got.map(({ qos, identifiers }) => [qos, [...identifiers].sort()])).toEqual([[1, [1, 2]]]);
   });
 
+  test('a subscriber that throws is cut off, and the others get theirs', async () => {
+    const { feed, storage } = start();
+    const shard = storage.shard(await storage.createTopic('mqtt'), 0);
+    const broken = new Sink();
+    broken.take = () => {
+      throw new Error('broken');
+    };
+    const sink = new Sink();
+    await feed.subscribe(new Inbox(broken, feed), subscription('a'));
+    await feed.subscribe(new Inbox(sink, feed), subscription('a'));
+    await put(shard, 'a', '1', '2');
+    await settled();
+    expect(sink.payloads).toEqual(['1', '2']);
+  });
+
   test('a record without an MQTT name, a control batch and one that cannot be decoded are passed over', async () => {
     const { feed, storage } = start();
     const shard = storage.shard(await storage.createTopic('mqtt'), 0);

@@ -90,7 +90,11 @@ export class Connection implements SessionPort, Deadline {
 
   /** By the publisher, once a token. */
   published(token: number, error: StorageError | undefined, topic: string): void {
-    this.session.published(token, error === undefined ? this.#successOf(topic) : publishReason(error));
+    try {
+      this.session.published(token, error === undefined ? this.#successOf(topic) : publishReason(error));
+    } catch (bug) {
+      this.#failed(bug);
+    }
   }
 
   subscribe(packetId: number, subscriptions: readonly (Subscription | undefined)[], codes: readonly number[]): void {

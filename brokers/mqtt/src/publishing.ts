@@ -61,7 +61,14 @@ export class Publishing {
     token: number,
   ): Promise<void> | undefined {
     const record = toRecord(message, route.destination, note);
-    const shard = this.#router.shard(route, record);
+    let shard: Shard;
+    try {
+      shard = this.#router.shard(route, record);
+    } catch (error) {
+      // deleted since it was looked up
+      if (token !== 0) from.published(token, asStorageError(error, message.topic), message.topic);
+      return undefined;
+    }
     const bytes = sizeBound(record);
     if (bytes > route.topic.settings.maxMessageBytes) {
       const error = new StorageError('BATCH_TOO_LARGE', `a message of ${bytes} bytes for topic ${route.topic.name}`);

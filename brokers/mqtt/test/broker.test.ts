@@ -1,4 +1,5 @@
 import { MemoryShare, StorageError } from '@robustmq/core';
+import { VirtualClock } from '@robustmq/core/testing';
 import { describe, expect, test } from 'vitest';
 import type { FakeShard } from '../../common/test/fake-storage.ts';
 import { type StartedBroker, startBroker } from './start-broker.ts';
@@ -107,21 +108,60 @@ describe('connections', () => {
   });
 
   test('[MQTT-3.1.2-22] silence for 1.5 keep alive intervals ends the connection, a packet in time keeps it', async () => {
-    const { port } = await startBroker();
-    const bytes = connectBytes(5, 'quiet');
-    bytes[11] = 1; // keep alive: 1 s
-    const wire = new Wire(port);
-    wire.send(bytes);
-    await wire.next();
-    expect(hex(await wire.next(4000))).toBe('e0018d');
+    const clock = new VirtualClock();
+    const { port } = await startBroker({}, { clock });
+    const wire = await connected(port, 5, 'quiet'); // keep alive: a minute
+    for (let round = 0; round < 3; round++) {
+      await clock.advance(80_000);
+      wire.send(Buffer.of(0xc0, 0));
+      expect(hex(await wire.next())).toBe('d000');
+    }
+    await clock.advance(91_000);
+    expect(hex(await wire.next())).toBe('e0018d');
     expect(await wire.closes()).toBe(true);
   });
 
+  test('is not ended for silence while it is the storage that keeps it waiting', async () => {
+    const clock = new VirtualClock();
+    const started = await startBroker({}, { clock, memory: new MemoryShare('inflight', 200) });
+    const shard = await shardOf(started);
+    let open: () => void = () => {};
+    shard.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const wire = await connected(started.port, 5, 'patient');
+    wire.send(Buffer.concat([publishBytes(5, 'x', '1', 1, 1), publishBytes(5, 'x', '2', 1, 2), Buffer.of(0xc0, 0)]));
+    await until(() => started.memory.waiting > 0);
+    await clock.advance(500_000);
+    open();
+    expect([hex(await wire.next()), hex(await wire.next()), hex(await wire.next())].sort()).toEqual([
+      '4003000110',
+      '4003000210',
+      'd000',
+    ]);
+    wire.destroy();
+  });
+
   test('without a CONNECT in time the connection is closed, and without a word', async () => {
-    const { port } = await startBroker({ connectTimeoutMs: 100 });
+    const clock = new VirtualClock();
+    const { port, metric } = await startBroker({ connectTimeoutMs: 5000 }, { clock });
     const wire = new Wire(port);
     wire.send(Buffer.of(0x10));
-    expect(await wire.next(4000)).toBe('closed');
+    await until(() => metric('robust_mqtt_connections') === 1);
+    await clock.advance(6000);
+    expect(await wire.next()).toBe('closed');
+  });
+
+  test('a peer that does not hang up after our last word is hung up on', async () => {
+    const clock = new VirtualClock();
+    const { port, metric } = await startBroker({}, { clock });
+    const wire = new Wire(port, true);
+    wire.send(Buffer.of(0x20, 0));
+    expect(await wire.next()).toBe('closed');
+    expect(metric('robust_mqtt_connections')).toBe(1);
+    await clock.advance(3000);
+    await until(() => metric('robust_mqtt_connections') === 0);
+    wire.destroy();
   });
 
   test('above maxConnections a connection is closed at once, and counted', async () => {

@@ -1,6 +1,7 @@
 import {
   type Broker,
   type BrokerContext,
+  type Clock,
   type Counter,
   MemoryShare,
   type Metrics,
@@ -24,6 +25,12 @@ export interface StartedBroker<Storage extends StorageAdapter = FakeStorage> {
   metric(name: string): number;
 }
 
+export interface StartOptions {
+  readonly memory?: MemoryShare;
+  readonly authorize?: BrokerContext['authorizer']['authorize'];
+  readonly clock?: Clock;
+}
+
 const open: Broker[] = [];
 
 afterEach(async () => {
@@ -32,7 +39,7 @@ afterEach(async () => {
 
 export async function startBroker(
   settings: Partial<MqttSettings> = {},
-  options: { memory?: MemoryShare; authorize?: BrokerContext['authorizer']['authorize'] } = {},
+  options: StartOptions = {},
 ): Promise<StartedBroker> {
   return startOn(new FakeStorage(), settings, options);
 }
@@ -40,7 +47,7 @@ export async function startBroker(
 export async function startOn<Storage extends StorageAdapter>(
   storage: Storage,
   settings: Partial<MqttSettings> = {},
-  options: { memory?: MemoryShare; authorize?: BrokerContext['authorizer']['authorize'] } = {},
+  options: StartOptions = {},
 ): Promise<StartedBroker<Storage>> {
   const read = new Map<string, () => number>();
   const metrics: Metrics = {
@@ -60,7 +67,7 @@ export async function startOn<Storage extends StorageAdapter>(
     node: { id: 1, clusterId: 'test' },
     authorizer: { authorize: options.authorize ?? (() => true) },
     memory,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     random: systemRandom,
     logger: silentLogger,
     metrics,

@@ -8,8 +8,8 @@ export class Wire {
   #closed = false;
   #wake: () => void = () => {};
 
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  constructor(port: number, allowHalfOpen = false) {
+    this.socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen });
     this.socket.on('data', (chunk) => this.#take(chunk));
     this.socket.on('error', () => {});
     for (const event of ['end', 'close'])

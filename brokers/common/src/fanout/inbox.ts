@@ -89,6 +89,8 @@ export class Inbox {
     try {
       for (const [tail, behind] of this.#behind)
         while (!this.#closed && !behind.ahead && this.sink.hasRoom()) await this.#readOn(tail, behind);
+    } catch (error) {
+      this.#feed.failed(this, error);
     } finally {
       this.#pumping = false;
       if (this.#behind.size === 0) this.#own = undefined;

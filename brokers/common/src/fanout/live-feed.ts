@@ -136,6 +136,15 @@ export class LiveFeed {
     return { records: this.#toMessages(tail.shard, stored), next: read.next };
   }
 
+  /** A session threw, which it never should: it gets nothing any more. */
+  failed(inbox: Inbox, err: unknown): void {
+    this.#options.logger.error(
+      { err, client: inbox.sink.clientId },
+      'a subscriber is cut off because of an error in the broker',
+    );
+    this.leave(inbox);
+  }
+
   pause(): Promise<void> {
     return new Promise((resolve) => this.#options.clock.timer(RETRY_MS, resolve));
   }
@@ -160,7 +169,12 @@ export class LiveFeed {
         }
         match.add(subscription);
       });
-      for (const [inbox, match] of matches) inbox.offer(match.delivery(tail, offset, message));
+      for (const [inbox, match] of matches)
+        try {
+          inbox.offer(match.delivery(tail, offset, message));
+        } catch (error) {
+          this.failed(inbox, error); // one subscriber's trouble is not the others'
+        }
       matches.clear();
     }
   }
