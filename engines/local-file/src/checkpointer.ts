@@ -3,6 +3,7 @@ import { type Clock, type FileSystem, type Logger, StorageError, type Timer } fr
 import { type Checkpoint, encodeCheckpoint, type SegmentRow } from './checkpoint.ts';
 import { isMissing, removeFile, replaceFile, replaceFileDurably } from './durable-file.ts';
 import type { FileCache } from './file-cache.ts';
+import { splitBatches } from './segment/batch-fields.ts';
 import type { OpenSegment } from './segment/open-segment.ts';
 import type { SegmentPaths } from './segment/segment-files.ts';
 import { encodeIndexHeader, INDEX_ENTRY_BYTES } from './segment/sparse-index.ts';
@@ -152,7 +153,7 @@ export class Checkpointer {
       place,
       maxGroupBytes,
       suspect: table.suspect,
-      segments: [...table.all()].filter((segment) => (segment.state?.length ?? 0) <= INLINE_STATE_BYTES).map(rowOf),
+      segments: [...table.all()].filter(belongsInCheckpoint).map(rowOf),
     };
     await replaceFileDurably(fs, join(dir, 'checkpoint'), encodeCheckpoint(checkpoint));
     this.#place = place;
@@ -203,7 +204,7 @@ export class Checkpointer {
         entry: (header, body) => {
           if (header.kind !== KIND.append || header.number !== segment.number || header.offset !== offset) return;
           pieces.push(Buffer.from(body));
-          offset += header.count;
+          offset = splitBatches(body).next;
         },
         damaged: () => {},
         lost: () => {},
@@ -250,6 +251,11 @@ export class Checkpointer {
       });
     }
   }
+}
+
+/** Those whose state is in no file yet are made again from the log; those with a footer have all they need in it. */
+function belongsInCheckpoint(segment: OpenSegment): boolean {
+  return !segment.hasFooter && (segment.state?.length ?? 0) <= INLINE_STATE_BYTES;
 }
 
 function rowOf(segment: OpenSegment): SegmentRow {

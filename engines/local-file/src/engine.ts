@@ -1,4 +1,5 @@
 import type {
+  Counter,
   CreateOptions,
   EngineContext,
   IngestOptions,
@@ -53,15 +54,16 @@ export class LocalFileEngine implements StorageEngine {
   /** What every writer needs, in one object for all of them. */
   readonly #services: WriterServices;
   readonly #locks = new IdLocks();
+  readonly #groups: Counter;
   #closing: Promise<void> | undefined;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
     this.incarnation = parts.incarnation;
     this.#services = { ...parts, state: (segment) => this.#state(segment) };
-    const { wal, writeBack, table, ctx, cache } = parts;
+    const { writeBack, table, ctx, cache } = parts;
     ctx.metrics.gauge('robust_local_file_wal_bytes', HELP.wal, () => parts.checkpointer.distance, this.#labels());
-    ctx.metrics.gauge('robust_local_file_wal_groups_total', HELP.groups, () => wal.groups, this.#labels());
+    this.#groups = ctx.metrics.counter('robust_local_file_wal_groups_total', HELP.groups, this.#labels());
     ctx.metrics.gauge('robust_local_file_tail_bytes', HELP.tail, () => writeBack.heldBytes, this.#labels());
     ctx.metrics.gauge('robust_local_file_open_segments', HELP.segments, () => table.size, this.#labels());
     ctx.metrics.gauge('robust_local_file_open_files', HELP.files, () => cache.open, this.#labels());
@@ -125,8 +127,14 @@ export class LocalFileEngine implements StorageEngine {
 
   /** Called after each group of the log. */
   progress(): void {
+    this.#groups.value++;
     this.#parts.space.tick();
     this.#parts.checkpointer.progress();
+  }
+
+  /** The log cannot be written, and trying again has not helped. */
+  failed(error: StorageError): void {
+    this.#parts.ctx.health({ status: 'failed', detail: `${error.message}: check the disk, then start the node again` });
   }
 
   diskFull(detail: string): void {

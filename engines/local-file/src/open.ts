@@ -100,6 +100,7 @@ async function openLocked(
     markIdleMs: settings.markIdleMs,
     onFailure: (code, detail) => walFailure(ctx, walDir, code, detail),
     onFull: (detail) => space.reportFull(detail),
+    onDead: (error) => services.engine?.failed(error),
     onProgress: () => services.engine?.progress(),
   });
   const checkpointer = new Checkpointer({

@@ -1,7 +1,7 @@
 import type { SegmentId } from '@robustmq/core';
 import type { Checkpoint, SegmentRow } from './checkpoint.ts';
 import type { FileCache } from './file-cache.ts';
-import { batchBytesAt } from './segment/batch-fields.ts';
+import { splitBatches } from './segment/batch-fields.ts';
 import { OpenSegment } from './segment/open-segment.ts';
 import type { SegmentPaths } from './segment/segment-files.ts';
 import { SegmentLog } from './segment/segment-log.ts';
@@ -71,14 +71,13 @@ export class Rebuild implements ReplayVisitor {
     this.#options.table.suspect = true;
     for (const segment of this.#options.table.all())
       if (!segment.sealed)
-        this.#corrupt(
-          segment,
-          `the write-ahead log is damaged between ${from} and ${to}, and nobody can tell what was there`,
-        );
+        segment.suspicion ??= `the write-ahead log is damaged between ${from} and ${to}, and nobody can tell what was there`;
   }
 
   /** To be called when all entries have been seen. */
   finish(): void {
+    for (const segment of this.#options.table.all())
+      if (segment.suspicion !== undefined) this.#corrupt(segment, segment.suspicion);
     if (this.#unknown.size > 0) this.#options.table.suspect = true;
   }
 
@@ -111,10 +110,8 @@ export class Rebuild implements ReplayVisitor {
       this.#corrupt(segment, `its data between offsets ${log.end} and ${header.offset} is missing in the log`);
       return;
     }
-    const batches: Buffer[] = [];
-    for (let at = 0; at < body.length; at += batchBytesAt(body, at))
-      batches.push(body.subarray(at, at + batchBytesAt(body, at)));
-    log.commit(batches, header.offset + header.count);
+    const { batches, next } = splitBatches(body);
+    log.commit(batches, next);
     segment.dispatched = log.end;
     this.appends++;
     table.touch(segment);
@@ -139,8 +136,11 @@ export class Rebuild implements ReplayVisitor {
     const segment = this.#options.table.byNumber(header.number);
     if (segment === undefined || segment.corrupt !== undefined) return;
     segment.sealed = segment.log.end === header.offset;
-    if (segment.sealed) this.#options.table.touch(segment);
-    else this.#corrupt(segment, `it was sealed at ${header.offset}, and ends at ${segment.log.end}`);
+    if (segment.sealed) {
+      // all that it ever had is here
+      segment.suspicion = undefined;
+      this.#options.table.touch(segment);
+    } else this.#corrupt(segment, `it was sealed at ${header.offset}, and ends at ${segment.log.end}`);
   }
 
   #fence(header: EntryHeader, body: Buffer): void {

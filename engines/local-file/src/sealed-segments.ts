@@ -32,6 +32,7 @@ export async function openStored(
   const { uid, state } = await bodyOf(fs, paths, id);
   const segment = new OpenSegment({ ...footer, id, log: sealedLog(paths, cache, id, footer, interval) });
   segment.sealed = true;
+  segment.hasFooter = true;
   segment.fencedEpoch = footer.fencedEpoch;
   segment.ingested = footer.ingested;
   segment.digest = footer.digest;

@@ -22,6 +22,19 @@ export function nextOffsetAt(bytes: Uint8Array, at: number): number {
   return int64At(bytes, at) + int32At(bytes, at + 23) + 1;
 }
 
+/** The batches of one append, which lie one behind the other, and one past the last offset of the last. */
+export function splitBatches(bytes: Buffer): { readonly batches: readonly Buffer[]; readonly next: number } {
+  const batches: Buffer[] = [];
+  let next = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const size = batchBytesAt(bytes, at);
+    next = nextOffsetAt(bytes, at);
+    batches.push(bytes.subarray(at, at + size));
+    at += size;
+  }
+  return { batches, next };
+}
+
 export function maxTimestampAt(bytes: Uint8Array, at: number): number {
   return int64At(bytes, at + 35);
 }

@@ -34,6 +34,10 @@ export class OpenSegment {
   synced: SyncedFacts;
   /** Why its writer is no more. */
   failure: StorageError | undefined;
+  /** Its footer is durable already, and only to be written again. */
+  hasFooter = false;
+  /** Something is missing in the log that may have been its own; a seal at the end that was found clears it. */
+  suspicion: string | undefined;
   /** Committed data is damaged, in these words. */
   corrupt: string | undefined;
   /** A sync has failed: what the file holds past `synced` is unknown, whatever the page cache says. */

@@ -6,7 +6,7 @@
  *      0  magic         u32  "RMQW"                   0  crc         u32  of bytes 4..47
  *      4  version       u32                           4  bodyBytes   u32
  *      8  generation    u32                           8  kind        u8
- *     12  fileSequence  u32                          10  parts       u16  batches in an append
+ *     12  fileSequence  u32                           9  parts       u24  batches in an append
  *     16  start         u64                          12  generation  u32
  *     24  previousEnd   u64                          16  position    u64
  *     32  bytes         u32  of all entries          24  number      u32  the segment's
@@ -100,8 +100,7 @@ export class HeaderWriter {
   ): void {
     const view = this.#view;
     view.setUint32(4, bodyBytes, true);
-    view.setUint16(8, kind, true);
-    view.setUint16(10, parts, true);
+    view.setUint32(8, kind | (parts << 8), true);
     view.setUint32(12, generation, true);
     setUint64(view, 16, position);
     view.setUint32(24, number, true);
@@ -138,8 +137,8 @@ export function readEntryHeader(
   if (getUint64(bytes, at + 16) !== position || bytes.readUInt32LE(at + 12) !== generation) return undefined;
   if (bytes.readUInt32LE(at) !== crc32c(bytes.subarray(at + 4, at + ENTRY_HEADER_BYTES))) return undefined;
   return {
-    kind: bytes.readUInt16LE(at + 8),
-    parts: bytes.readUInt16LE(at + 10),
+    kind: bytes[at + 8] ?? 0,
+    parts: bytes.readUIntLE(at + 9, 3),
     generation,
     position,
     number: bytes.readUInt32LE(at + 24),

@@ -33,6 +33,8 @@ export interface WalOptions {
   /** Nothing that is not durable yet will ever settle well: called before the pending ones fail, gives the error they fail with. */
   onFailure(code: string, detail: string): StorageError;
   onFull(detail: string): void;
+  /** There is no point in trying again. */
+  onDead(error: StorageError): void;
   /** Called after each group. */
   onProgress(): void;
 }
@@ -54,7 +56,6 @@ export class Wal {
   /** The end of the last entry that was not a mark. */
   #dataEnd = 0;
   #idle: (() => void)[] = [];
-  #groups = 0;
   #closed = false;
   #dead: StorageError | undefined;
   /** The worker waits for room on the disk. */
@@ -79,10 +80,6 @@ export class Wal {
   /** Everything in front of it is on the disk. */
   get durable(): WalPlace {
     return this.#durable;
-  }
-
-  get groups(): number {
-    return this.#groups;
   }
 
   /** Set when nothing can be written any more. */
@@ -240,7 +237,6 @@ export class Wal {
     if (message.kind === 'durable') {
       if (message.sequence !== this.#durable.sequence) files.entered(message.sequence);
       this.#durable = { position: message.end, sequence: message.sequence, offset: message.offset };
-      this.#groups++;
       this.#stuck = false;
       this.#ring.consumed(this.#position - message.end);
       this.#settle(message.end);
@@ -286,7 +282,10 @@ export class Wal {
   #fail(message: Extract<FromWorker, { kind: 'failed' }>): void {
     const { files, worker } = this.#options;
     const error = this.#options.onFailure(message.code, message.detail);
-    if (message.code === 'THREAD' || !files.retire(message.sequence)) this.#dead = error;
+    if (message.code === 'THREAD' || !files.retire(message.sequence)) {
+      this.#dead = error;
+      this.#options.onDead(error);
+    }
     this.#ring.publish();
     const failed = this.#takePending();
     this.#ring.consumed(0);
