@@ -199,6 +199,24 @@ describe('a slow subscriber', () => {
     expect(slow.payloads).toEqual(['0', 'kept']);
   });
 
+  test('that unsubscribes while behind, and subscribes again, gets only what comes after', async () => {
+    const { feed, storage } = start();
+    const shard = storage.shard(await storage.createTopic('mqtt'), 0);
+    const slow = new Sink(1);
+    const inbox = new Inbox(slow, feed);
+    await feed.subscribe(inbox, subscription('a'));
+    await put(shard, 'a', '0', '1', '2');
+    await settled();
+    feed.unsubscribe(inbox, 'a');
+    await put(shard, 'a', '3');
+    await feed.subscribe(inbox, subscription('a'));
+    slow.room = 10;
+    inbox.pump();
+    await put(shard, 'a', '4');
+    await settled();
+    expect(slow.payloads).toEqual(['0', '4']);
+  });
+
   test('is carried past what retention has removed', async () => {
     const { feed, storage } = start();
     const shard = storage.shard(await storage.createTopic('mqtt'), 0);

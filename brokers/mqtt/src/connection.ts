@@ -1,5 +1,5 @@
 /** The shell around one session: bytes to packets, packets to bytes, and the session's wishes to the rest of the broker. */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { CorkedWriter, type Deadline, Inbox, type Message, type Subscription } from '@robustmq/broker-common';
 import type { StorageError } from '@robustmq/core';
 import { Framer } from './codec/framer.ts';
@@ -21,7 +21,8 @@ export class Connection implements SessionPort, Deadline {
   dueAt: number;
   readonly session: Session;
   readonly #services: MqttServices;
-  readonly #socket: Socket;
+  /** Of any listener: TCP today, TLS and WebSocket streams are duplex streams too. */
+  readonly #socket: Duplex;
   readonly #writer: CorkedWriter;
   readonly #framer: Framer;
   readonly #inbox: Inbox;
@@ -31,7 +32,7 @@ export class Connection implements SessionPort, Deadline {
   #paused = false;
   #ended = false;
 
-  constructor(socket: Socket, services: MqttServices) {
+  constructor(socket: Duplex, services: MqttServices) {
     const { settings, clock } = services;
     this.#services = services;
     this.#socket = socket;

@@ -51,6 +51,7 @@ export class Inbox {
   joined(subscription: Subscription): void {
     this.subscriptions.set(subscription.filter, subscription);
     this.#own = undefined;
+    this.#forgetStopped();
     for (const [tail, behind] of this.#behind) behind.since.set(subscription, tail.position);
   }
 
@@ -88,13 +89,19 @@ export class Inbox {
   async #catchUp(): Promise<void> {
     try {
       for (const [tail, behind] of this.#behind)
-        while (!this.#closed && !behind.ahead && this.sink.hasRoom()) await this.#readOn(tail, behind);
+        while (!this.#closed && !tail.stopped && !behind.ahead && this.sink.hasRoom()) await this.#readOn(tail, behind);
     } catch (error) {
       this.#feed.failed(this, error);
     } finally {
       this.#pumping = false;
+      this.#forgetStopped();
       if (this.#behind.size === 0) this.#own = undefined;
     }
+  }
+
+  /** A tail is stopped when its last subscription is gone: then none of ours reads that shard. */
+  #forgetStopped(): void {
+    for (const tail of this.#behind.keys()) if (tail.stopped) this.#behind.delete(tail);
   }
 
   async #readOn(tail: TailReader, behind: Behind): Promise<void> {
@@ -103,7 +110,7 @@ export class Inbox {
       this.#feed.skipped.value += error.offsets.start - behind.cursor; // retention was faster than this subscriber
       return { records: [], next: error.offsets.start };
     });
-    if (this.#closed) return;
+    if (this.#closed || tail.stopped) return;
     if (read === undefined) {
       // the tail reader meets the same trouble and goes on where it stood; so does this cursor
       await tail.caughtUp();

@@ -43,6 +43,11 @@ export class TailReader {
     return this.#position;
   }
 
+  /** Nobody reads this shard by this reader any more. */
+  get stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   /** Resolves when everything that is committed now has been handed out; at once while the shard can't be read. */
   async caughtUp(): Promise<void> {
     await this.#started;
