@@ -75,6 +75,7 @@ export class MqttBroker implements Broker {
     this.#services = {
       settings,
       clock,
+      memory,
       logger,
       feed: this.#feed,
       publishing: new Publishing(new TopicRouter(storage, mapping), this.#publisher, logger, unroutable),

@@ -6,6 +6,7 @@ import { Framer } from './codec/framer.ts';
 import { REASON } from './codec/reason-codes.ts';
 import type { Version } from './packet/connect.ts';
 import { decodePacket, encodePacket, type Outgoing } from './packet/packet.ts';
+import { PacketRoom } from './packet-room.ts';
 import { publishReason, subscribeReason } from './reasons.ts';
 import type { MqttServices } from './services.ts';
 import { Session, type SessionPort } from './session/session.ts';
@@ -18,7 +19,6 @@ const HARD_BACKLOG_BYTES = 1_048_576;
 const LINGER_MS = 2000;
 
 export class Connection implements SessionPort, Deadline {
-  dueAt: number;
   readonly session: Session;
   readonly #services: MqttServices;
   /** Of any listener: TCP today, TLS and WebSocket streams are duplex streams too. */
@@ -26,6 +26,8 @@ export class Connection implements SessionPort, Deadline {
   readonly #writer: CorkedWriter;
   readonly #framer: Framer;
   readonly #inbox: Inbox;
+  readonly #room: PacketRoom;
+  #silentUntil: number;
   /** A packet waits for storage or memory: nothing behind it is looked at. */
   #blocked = false;
   #held = false;
@@ -40,13 +42,19 @@ export class Connection implements SessionPort, Deadline {
     this.#framer = new Framer(settings.maxPacketBytes);
     this.session = new Session(settings, this, clock);
     this.#inbox = new Inbox(this.session, services.feed);
-    this.dueAt = clock.monotonic() + settings.connectTimeoutMs;
+    this.#room = new PacketRoom(services.memory, clock);
+    this.#silentUntil = clock.monotonic() + settings.connectTimeoutMs;
     services.sweep.add(this);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.session.lost('the client hung up'));
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => this.#onClose());
+  }
+
+  /** On the monotonic clock: when silence, or a packet that does not get on, ends the connection. */
+  get dueAt(): number {
+    return Math.min(this.#silentUntil, this.#room.dueAt);
   }
 
   /** Bytes held for this client. */
@@ -57,6 +65,8 @@ export class Connection implements SessionPort, Deadline {
   /** By the sweep. */
   expired(): void {
     if (this.#ended) this.#socket.destroy();
+    else if (this.#room.dueAt <= this.#services.clock.monotonic())
+      this.session.kick(REASON.implementationSpecific, 'a large packet did not arrive in time');
     else if (this.#blocked)
       this.#connected(); // it may have spoken: we are the ones who don't listen
     else if (this.session.connected)
@@ -119,12 +129,13 @@ export class Connection implements SessionPort, Deadline {
     const { logger, feed, publishing, clock } = this.#services;
     logger.debug({ client: this.session.clientId, why }, 'MQTT connection ends');
     feed.leave(this.#inbox);
+    this.#room.close();
     this.#services.detach(this.session.clientId, this);
     if (will !== undefined && this.#services.authorize('write', will.topic)) publishing.publishWill(will);
     this.#writer.flush();
     this.#socket.end();
     this.#socket.resume(); // what still comes is read and thrown away, so that the peer gets our last words and no reset
-    this.dueAt = clock.monotonic() + LINGER_MS;
+    this.#silentUntil = clock.monotonic() + LINGER_MS;
   }
 
   /** Takes no further packets: what came before is still acknowledged. */
@@ -171,7 +182,7 @@ export class Connection implements SessionPort, Deadline {
   #onData(chunk: Buffer): void {
     if (this.#ended) return;
     const { clock } = this.#services;
-    if (this.session.connected) this.dueAt = clock.monotonic() + this.session.silenceMs;
+    if (this.session.connected) this.#silentUntil = clock.monotonic() + this.session.silenceMs;
     this.#framer.push(chunk);
     this.#read();
   }
@@ -182,7 +193,11 @@ export class Connection implements SessionPort, Deadline {
     try {
       while (!this.#blocked && !this.#held && !session.closed) {
         const body = this.#framer.next();
-        if (body === undefined) break;
+        if (body === undefined) {
+          this.#makeRoom();
+          break;
+        }
+        this.#room.leave();
         const packet = decodePacket(this.#framer.firstByte, body, session.version);
         this.#services.received.value++;
         session.received(packet);
@@ -194,10 +209,16 @@ export class Connection implements SessionPort, Deadline {
     this.#setFlow();
   }
 
+  /** For the packet of which a part is here. */
+  #makeRoom(): void {
+    const waiting = this.#framer.expected > 0 ? this.#room.enter(this.#framer.expected) : undefined;
+    if (waiting !== undefined) this.#block(waiting);
+  }
+
   #connected(): void {
     if (!this.session.connected) return;
     this.#framer.onlyConnect = false;
-    this.dueAt = this.#services.clock.monotonic() + this.session.silenceMs;
+    this.#silentUntil = this.#services.clock.monotonic() + this.session.silenceMs;
   }
 
   #failed(error: unknown): void {

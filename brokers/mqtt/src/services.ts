@@ -1,5 +1,5 @@
 import type { DeadlineSweep, LiveFeed } from '@robustmq/broker-common';
-import type { Clock, Counter, Logger } from '@robustmq/core';
+import type { Clock, Counter, Logger, MemoryShare } from '@robustmq/core';
 import type { Connection } from './connection.ts';
 import type { Publishing } from './publishing.ts';
 import type { MqttSettings } from './settings.ts';
@@ -8,6 +8,7 @@ import type { MqttSettings } from './settings.ts';
 export interface MqttServices {
   readonly settings: MqttSettings;
   readonly clock: Clock;
+  readonly memory: MemoryShare;
   readonly logger: Logger;
   readonly feed: LiveFeed;
   readonly publishing: Publishing;

@@ -254,6 +254,34 @@ describe('limits', () => {
     wire.destroy();
   });
 
+  test('half-arrived large packets take their room from the memory share, wait for it, and give it back', async () => {
+    const clock = new VirtualClock();
+    const memory = new MemoryShare('inflight', 1_000_000);
+    const { port, metric } = await startBroker({ maxPacketBytes: 2_000_000 }, { clock, memory });
+    const whole = publishBytes(4, 'x', 'x'.repeat(600_000), 1, 7);
+    const first = await connected(port, 4, 'first');
+    first.send(whole.subarray(0, 300_000));
+    await until(() => memory.used > 600_000);
+    const second = await connected(port, 4, 'second');
+    second.send(whole); // waits: there is no room for two
+    await until(() => memory.waiting > 0);
+    expect(memory.used).toBeLessThan(700_000);
+    first.send(whole.subarray(300_000));
+    expect(hex(await first.next())).toBe('40020007');
+    expect(hex(await second.next())).toBe('40020007');
+    await until(() => memory.used === 0);
+    const stuck = await connected(port, 5, 'stuck');
+    stuck.send(whole.subarray(0, 300_000));
+    await until(() => memory.used > 600_000);
+    await clock.advance(40_000); // less than its keep alive
+    expect(hex(await stuck.next())).toBe('e00183');
+    expect(await stuck.closes()).toBe(true);
+    expect(memory.used).toBe(0);
+    for (const wire of [first, second, stuck]) wire.destroy();
+    await clock.advance(3000);
+    await until(() => metric('robust_mqtt_connections') === 0);
+  });
+
   test('drain ends while clients go on publishing', async () => {
     const { port, broker } = await startBroker();
     const wire = await connected(port, 5, 'busy');

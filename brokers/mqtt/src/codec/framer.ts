@@ -44,6 +44,11 @@ export class Framer {
     return this.#bodyBytes;
   }
 
+  /** Of the whole body of that packet; 0 when there is none. */
+  get expected(): number {
+    return this.#headerDone ? this.#length : 0;
+  }
+
   /** Of the buffer they are kept in. */
   get capacity(): number {
     return this.#body?.length ?? 0;
