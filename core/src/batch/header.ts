@@ -43,22 +43,24 @@ export interface BatchHeader {
   readonly recordCount: number;
 }
 
-/** Reads the header at `at`; the caller has made sure that {@link BATCH_HEADER_BYTES} are there. Nothing is checked. */
+/**
+ * Reads the header at `at`; the caller has made sure that {@link BATCH_HEADER_BYTES} are there. Nothing is checked. Byte by byte: faster
+ * than a DataView, which would be made for each batch anew.
+ */
 export function readHeader(bytes: Uint8Array, at = 0): BatchHeader {
-  const view = viewOf(bytes);
   return {
-    baseOffset: int64(view, at),
-    bytes: view.getInt32(at + 8) + BATCH_LOG_OVERHEAD,
-    leaderEpoch: view.getInt32(at + 12),
-    crc: view.getUint32(at + 17),
-    attributes: view.getInt16(at + 21),
-    lastOffsetDelta: view.getInt32(at + 23),
-    baseTimestamp: int64(view, at + 27),
-    maxTimestamp: int64(view, at + 35),
-    producerId: int64(view, at + 43),
-    producerEpoch: view.getInt16(at + 51),
-    baseSequence: view.getInt32(at + 53),
-    recordCount: view.getInt32(at + 57),
+    baseOffset: int64At(bytes, at),
+    bytes: int32At(bytes, at + 8) + BATCH_LOG_OVERHEAD,
+    leaderEpoch: int32At(bytes, at + 12),
+    crc: int32At(bytes, at + 17) >>> 0,
+    attributes: int16At(bytes, at + 21),
+    lastOffsetDelta: int32At(bytes, at + 23),
+    baseTimestamp: int64At(bytes, at + 27),
+    maxTimestamp: int64At(bytes, at + 35),
+    producerId: int64At(bytes, at + 43),
+    producerEpoch: int16At(bytes, at + 51),
+    baseSequence: int32At(bytes, at + 53),
+    recordCount: int32At(bytes, at + 57),
   };
 }
 
@@ -91,9 +93,9 @@ export function hasDeleteHorizon(header: BatchHeader): boolean {
 
 /** Writes base offset and leader epoch into the batch at `at`; neither is under its CRC. */
 export function patchOffsetAndEpoch(bytes: Uint8Array, baseOffset: number, leaderEpoch: number, at = 0): void {
-  const view = viewOf(bytes);
-  setInt64(view, at, baseOffset);
-  view.setInt32(at + 12, leaderEpoch);
+  putInt32(bytes, at, Math.floor(baseOffset / 2 ** 32));
+  putInt32(bytes, at + 4, baseOffset | 0);
+  putInt32(bytes, at + 12, leaderEpoch);
 }
 
 /** Writes a whole header at `at`, the CRC as it is given. */
@@ -114,8 +116,30 @@ export function writeHeader(bytes: Uint8Array, header: BatchHeader, at = 0): voi
 }
 
 /** A signed 64-bit field as a number; outside the safe integers it comes back rounded, which no check lets through as an offset. */
-export function int64(view: DataView, at: number): number {
-  return view.getInt32(at) * 2 ** 32 + view.getUint32(at + 4);
+function int64At(bytes: Uint8Array, at: number): number {
+  return int32At(bytes, at) * 2 ** 32 + (int32At(bytes, at + 4) >>> 0);
+}
+
+function int32At(bytes: Uint8Array, at: number): number {
+  return (
+    (byteAt(bytes, at) << 24) | (byteAt(bytes, at + 1) << 16) | (byteAt(bytes, at + 2) << 8) | byteAt(bytes, at + 3)
+  );
+}
+
+function int16At(bytes: Uint8Array, at: number): number {
+  return ((byteAt(bytes, at) << 24) | (byteAt(bytes, at + 1) << 16)) >> 16;
+}
+
+/** The caller has made sure that it is there. */
+function byteAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] as number;
+}
+
+function putInt32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >> 24;
+  bytes[at + 1] = value >> 16;
+  bytes[at + 2] = value >> 8;
+  bytes[at + 3] = value;
 }
 
 function setInt64(view: DataView, at: number, value: number): void {

@@ -1,6 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { writeCrc } from '../../src/batch/check.ts';
-import { checkBatch, encodeBatch } from '../../src/index.ts';
+import { checkBatch, encodeBatch, MAX_OFFSET, patchOffsetAndEpoch } from '../../src/index.ts';
 
 const BATCH = encodeBatch([{ timestamp: 5, key: null, value: Buffer.from('value') }]);
 
@@ -36,5 +37,18 @@ describe('checkBatch', () => {
   it('refuses what is cut off, at every length', () => {
     for (let length = 0; length < BATCH.length; length++)
       expect(() => checkBatch(BATCH.subarray(0, length))).toThrow(expect.objectContaining({ code: 'BATCH_INVALID' }));
+  });
+});
+
+describe('patchOffsetAndEpoch', () => {
+  it('writes any offset and epoch, which readHeader gives back, and leaves the CRC right', () => {
+    fc.assert(
+      fc.property(fc.nat(MAX_OFFSET), fc.integer({ min: -1, max: 2 ** 31 - 1 }), fc.nat(3), (offset, epoch, shift) => {
+        const bytes = Buffer.concat([Buffer.alloc(shift), BATCH]);
+        patchOffsetAndEpoch(bytes, offset, epoch, shift);
+        expect(bytes.readBigInt64BE(shift)).toBe(BigInt(offset));
+        expect(checkBatch(bytes, shift)).toMatchObject({ baseOffset: offset, leaderEpoch: epoch });
+      }),
+    );
   });
 });
