@@ -15,8 +15,8 @@ export function configure({ flags, io }: Call): Promise<Config> {
   });
 }
 
-/** ROBUST_ADMIN_URL is for the command line and no setting. */
+/** These two are for the command line and no settings. */
 function withoutOurOwn(env: Call['io']['env']): Call['io']['env'] {
-  const { ROBUST_ADMIN_URL: _, ...rest } = env;
+  const { ROBUST_ADMIN_URL: _url, ROBUST_SERVER_COMMAND: _command, ...rest } = env;
   return rest;
 }

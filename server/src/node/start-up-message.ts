@@ -3,7 +3,7 @@ import { VERSION } from '../version.ts';
 import type { RunningNode } from './node.ts';
 
 /** What a person wants to know first: where it listens, where the data is, what to try. */
-export function startUpText(node: RunningNode): string {
+export function startUpText(node: RunningNode, self = 'robust-server'): string {
   const { config } = node;
   const listeners = node.listeners();
   const engines = config.engines.map(({ name, use, definition }) => {
@@ -20,7 +20,7 @@ export function startUpText(node: RunningNode): string {
   return `RobustMQ ${VERSION} is ready in ${node.status().uptimeMs} ms
 ${lines.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('')}
 Try:
-${nextCommands(listeners)}`;
+${nextCommands(listeners, self)}`;
 }
 
 /** The same as one line of data. */
@@ -44,7 +44,7 @@ export function startUpJson(node: RunningNode): string {
   })}\n`;
 }
 
-function nextCommands(listeners: readonly Listener[]): string {
+function nextCommands(listeners: readonly Listener[], self: string): string {
   const mqtt = listeners.find(({ protocol }) => protocol === 'mqtt');
   const kafka = listeners.find(({ protocol }) => protocol === 'kafka');
   const admin = listeners.find(({ protocol }) => protocol === 'admin');
@@ -56,7 +56,7 @@ function nextCommands(listeners: readonly Listener[]): string {
   if (admin !== undefined) {
     const flag =
       admin.port === 9644 && hostOf(admin) === '127.0.0.1' ? '' : ` --admin http://${hostOf(admin)}:${admin.port}`;
-    commands.push(`robust-server topic ls${flag}`);
+    commands.push(`${self} topic ls${flag}`);
   }
   return commands.map((command) => `  ${command}\n`).join('');
 }

@@ -28,7 +28,7 @@ export const start: Verb = {
     const node = await startNode(config, { logger });
     guard.watch(node);
     for (const warning of wideBindWarnings(node.listeners())) logger.warn({}, warning);
-    io.out(flags.has('json') ? startUpJson(node) : startUpText(node));
+    io.out(flags.has('json') ? startUpJson(node) : startUpText(node, io.env.ROBUST_SERVER_COMMAND));
     flushCompileCache();
 
     await Promise.race([stopRequested(io.signal), guard.failed]);
