@@ -6,7 +6,7 @@ import type { EngineInstance } from '../storage-options.ts';
 
 const NAME = /^[A-Za-z0-9._-]{1,249}$/;
 const MAX_SHARDS = 10_000;
-const MIN_SEGMENT_BYTES = 16 * 1024;
+const MIN_SEGMENT_BYTES = 1024;
 
 /** From nothing to the most an acknowledgement can mean. */
 const RANK: Readonly<Record<Durability, number>> = { none: 0, fsync: 1, pipeline: 1, quorum: 2, 'object-store': 2 };
