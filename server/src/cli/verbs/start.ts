@@ -1,4 +1,3 @@
-import { flushCompileCache } from 'node:module';
 import { configure } from '../configure.ts';
 import { CONFIG_FLAGS, EXIT, type Verb } from '../verb.ts';
 
@@ -14,14 +13,21 @@ export const start: Verb = {
     const { flags, io } = call;
     const config = await configure(call);
     // only a node needs all that is behind these
-    const [{ startNode }, { createLogger }, { guardProcess }, { startUpJson, startUpText }, { wideBindWarnings }] =
-      await Promise.all([
-        import('../../node/node.ts'),
-        import('../../node/logger.ts'),
-        import('../../node/guard-process.ts'),
-        import('../../node/start-up-message.ts'),
-        import('../../node/wide-bind.ts'),
-      ]);
+    const [
+      { startNode },
+      { createLogger },
+      { guardProcess },
+      { startUpJson, startUpText },
+      { settleMemory },
+      { wideBindWarnings },
+    ] = await Promise.all([
+      import('../../node/node.ts'),
+      import('../../node/logger.ts'),
+      import('../../node/guard-process.ts'),
+      import('../../node/start-up-message.ts'),
+      import('../../node/settle-memory.ts'),
+      import('../../node/wide-bind.ts'),
+    ]);
     const logger = createLogger(config.log);
     for (const warning of config.warnings) logger.warn({}, warning);
     const guard = guardProcess(logger);
@@ -29,7 +35,7 @@ export const start: Verb = {
     guard.watch(node);
     for (const warning of wideBindWarnings(node.listeners())) logger.warn({}, warning);
     io.out(flags.has('json') ? startUpJson(node) : startUpText(node, io.env.ROBUST_SERVER_COMMAND));
-    flushCompileCache();
+    settleMemory();
 
     await Promise.race([stopRequested(io.signal), guard.failed]);
     logger.info({}, 'stopping');
