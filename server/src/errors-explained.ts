@@ -168,6 +168,7 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
       'A request came in under a host name, while the Admin HTTP is bound to loopback. It may come from a web page.',
     todo: 'Use http://127.0.0.1 or http://localhost as the address.',
   },
+  NOT_AUTHORIZED: { means: 'The one who asks may not do that.', todo: 'Ask somebody who may to grant it.' },
   INTERNAL: {
     means: 'An error that nobody expected: a bug.',
     todo: 'Look into the log of the node and report what you find.',

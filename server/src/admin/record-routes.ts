@@ -12,6 +12,7 @@ import {
   type Topic,
 } from '@robustmq/core';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { allow } from './allow.ts';
 import { invalidRequest } from './errors.ts';
 import { fromJson, PUBLISH, type RecordJson, toJson } from './record-json.ts';
 import type { AdminContext } from './server.ts';
@@ -37,12 +38,14 @@ const FOLLOW_WAIT_MS = 10_000;
 export function recordRoutes(app: FastifyInstance, context: AdminContext): void {
   app.post<ByName>(`${TOPICS}/:name/records`, async (request) => {
     const { records } = checkBody<{ records: readonly RecordJson[] }>(request.body, PUBLISH);
+    allow(context.authorizer, 'write', request.params.name);
     const storage = context.storage();
     const topic = await storage.ensureTopic(request.params.name);
     return { written: await append(context, topic, records) };
   });
 
   app.get<ByName & { Querystring: ReadQuery }>(`${TOPICS}/:name/records`, async (request, reply) => {
+    allow(context.authorizer, 'read', request.params.name);
     const topic = findTopic(context, request.params.name);
     const { shard: index = '0', from = 'start', limit, follow } = request.query;
     const shard = context.storage().shard(topic, count('shard', index));
@@ -81,7 +84,7 @@ async function append(context: AdminContext, topic: Topic, records: readonly Rec
   return Promise.all(
     shards.map(async ({ shard, batch }) => {
       const bytes = encodeBatch(batch);
-      await shard.ready(bytes.length);
+      for (let room = shard.ready(bytes.length); room !== undefined; room = shard.ready(bytes.length)) await room;
       const { base, next } = await shard.append([bytes]);
       return { shard: shard.index, base, next };
     }),

@@ -1,4 +1,4 @@
-import type { Clock, Listener, Logger, Storage } from '@robustmq/core';
+import type { Authorizer, Clock, Listener, Logger, Storage } from '@robustmq/core';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { PrometheusMetrics } from '../metrics/prometheus.ts';
 import type { NodeStatus, Readiness } from '../node/readiness.ts';
@@ -13,6 +13,7 @@ export interface AdminParts {
   readonly metrics: PrometheusMetrics;
   readonly status: () => NodeStatus;
   readonly logger: Logger;
+  readonly authorizer: Authorizer;
   readonly clock: Clock;
 }
 
@@ -26,6 +27,8 @@ export interface AdminContext extends AdminParts {
 
 /** Bytes of a request's body. */
 export const ADMIN_BODY_LIMIT: number = 4 * 1024 * 1024;
+
+const ADMIN_CONNECTIONS = 1024;
 
 /** The Admin HTTP: the first thing of a node to listen and the last to close, so that health can always be asked. */
 export class AdminServer {
@@ -62,6 +65,8 @@ export class AdminServer {
   }
 
   async listen(host: string, port: number): Promise<void> {
+    // each may hold a body, so their number has a bound
+    this.#app.server.maxConnections = ADMIN_CONNECTIONS;
     await this.#app.listen({ host, port });
     const address = this.#app.server.address();
     const bound = typeof address === 'object' && address !== null ? address.port : port;

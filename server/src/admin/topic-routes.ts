@@ -2,6 +2,7 @@ import { type JsonSchema, type Shard, StorageError, type Topic, type TopicOverri
 import type { JsonObject } from '@robustmq/core/config';
 import { topicOverrides, validateData } from '@robustmq/core/config';
 import type { FastifyInstance } from 'fastify';
+import { allow } from './allow.ts';
 import { invalidRequest } from './errors.ts';
 import type { AdminContext } from './server.ts';
 
@@ -58,7 +59,9 @@ interface AlterBody {
 type ByName = { Params: { name: string } };
 
 export function topicRoutes(app: FastifyInstance, context: AdminContext): void {
+  const { authorizer } = context;
   app.get<{ Querystring: { internal?: string } }>(TOPICS, async (request) => {
+    allow(authorizer, 'describe');
     const all = [...context.storage().topics()];
     const shown = all.filter((topic) => !topic.internal || request.query.internal !== undefined);
     return { topics: shown.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(describeTopic) };
@@ -66,6 +69,7 @@ export function topicRoutes(app: FastifyInstance, context: AdminContext): void {
 
   app.post(TOPICS, async (request, reply) => {
     const { name, settings, validateOnly } = checkBody<CreateBody>(request.body, CREATE_TOPIC);
+    allow(authorizer, 'create', name);
     const topic = await context.storage().createTopic(name, {
       ...(settings === undefined ? {} : { overrides: settings }),
       ...(validateOnly === undefined ? {} : { validateOnly }),
@@ -74,6 +78,7 @@ export function topicRoutes(app: FastifyInstance, context: AdminContext): void {
   });
 
   app.get<ByName>(`${TOPICS}/:name`, async (request) => {
+    allow(authorizer, 'describe', request.params.name);
     const storage = context.storage();
     const topic = findTopic(context, request.params.name);
     return { ...describeTopic(topic), shards: await Promise.all(storage.shards(topic).map(describeShard)) };
@@ -81,15 +86,18 @@ export function topicRoutes(app: FastifyInstance, context: AdminContext): void {
 
   app.patch<ByName>(`${TOPICS}/:name`, async (request) => {
     const { settings = {}, ...options } = checkBody<AlterBody>(request.body, ALTER_TOPIC);
+    allow(authorizer, 'alter', request.params.name);
     return describeTopic(await context.storage().alterTopic(request.params.name, settings, options));
   });
 
   app.post<ByName>(`${TOPICS}/:name/recover`, async (request) => {
     checkBody(request.body, RECOVER_TOPIC);
+    allow(authorizer, 'alter', request.params.name);
     return { lost: await context.storage().acceptLosses(request.params.name) };
   });
 
   app.delete<ByName>(`${TOPICS}/:name`, async (request, reply) => {
+    allow(authorizer, 'delete', request.params.name);
     await context.storage().deleteTopic(request.params.name);
     return reply.code(204).send();
   });
