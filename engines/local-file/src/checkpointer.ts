@@ -93,6 +93,8 @@ export class Checkpointer {
   run(): Promise<void> {
     this.#running ??= this.#round().finally(() => {
       this.#running = undefined;
+      // the log may have filled up meanwhile: with no file left to write, no group will ask for the next round
+      this.progress();
     });
     return this.#running;
   }

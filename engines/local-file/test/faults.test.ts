@@ -215,3 +215,32 @@ test('small files are written in turns under load, and nothing is lost', async (
     await again.engine.close();
   }
 });
+
+test('a log that fills up while it is being shortened goes on by itself', async () => {
+  const dir = await temporaryDirectory();
+  const { fs, plan } = faulty();
+  const { engine } = await open(dir, { fs, config: { walFiles: 3 } });
+  const writer = await create(engine, 'a');
+  const other = await create(engine, 'b');
+  await other.append([batch(0)], { base: 0 });
+  // the round that begins now is held while the log fills up to its last file
+  const held = plan.stall('rename', /checkpoint$/);
+  const appends: Promise<unknown>[] = [];
+  let base = 0;
+  for (;;) {
+    const wait = writer.ready(9000);
+    if (wait !== undefined) {
+      const quiet = new Promise((resolve) => setTimeout(resolve, 200, 'quiet'));
+      if ((await Promise.race([wait, quiet])) === 'quiet') break;
+      continue;
+    }
+    appends.push(writer.append([batch(base, 8900)], { base }));
+    base++;
+  }
+  expect(held()).toBe(1);
+  plan.release();
+  await Promise.all(appends);
+  await writer.ready(9000);
+  expect(await writer.append([batch(base)], { base })).toEqual({ next: base + 1 });
+  await engine.close();
+});
