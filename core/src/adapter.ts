@@ -130,7 +130,7 @@ export interface Shard {
    * Appends whole record batches as one atomic unit, and resolves when they are as durable as the topic's engine declares. Each is checked (shape, CRC);
    * base offset and leader epoch are written into the caller's bytes, which belong to core until this has settled. Calls take effect in call order.
    * A batch of an idempotent producer that was appended before is not appended again: the result is the first one's, `duplicate` true.
-   * @throws BATCH_INVALID, BATCH_TOO_LARGE, SEQUENCE_GAP, SEQUENCE_DUPLICATE (older than what is remembered), PRODUCER_FENCED, BACKPRESSURE, DISK_FULL,
+   * @throws BATCH_INVALID, BATCH_TOO_LARGE, SEQUENCE_GAP, PRODUCER_FENCED, BACKPRESSURE, DISK_FULL,
    * NOT_OWNER, NODE_DOWN, ABORTED; anything with outcome unknown may have been applied.
    */
   append(batches: readonly Uint8Array[], options?: { readonly signal?: AbortSignal }): Promise<AppendResult>;

@@ -78,7 +78,6 @@ export const STORAGE_CODES = {
   ENGINE_UNKNOWN: { outcome: 'none', retryable: false },
   WEAKER_DURABILITY: { outcome: 'none', retryable: false },
   SEQUENCE_GAP: { outcome: 'none', retryable: false },
-  SEQUENCE_DUPLICATE: { outcome: 'none', retryable: false },
   PRODUCER_FENCED: { outcome: 'none', retryable: false },
   // Meta
   META_GUARD_FAILED: { outcome: 'none', retryable: true },

@@ -58,6 +58,7 @@ class NodeStorage implements Storage {
       new Loop({ name, intervalMs, clock, logger, round });
     this.#loops = [
       loop('upkeep', this.#environment.tuning.maintenanceIntervalMs, () => this.#upkeep()),
+      loop('overdue', 1000, () => this.#giveUpOverdue()),
       loop('scan', SCAN_INTERVAL_MS, () => this.#scan()),
       loop('pressure', 1000, () => relieve(this.#environment, this.#logs())),
     ];
@@ -242,9 +243,8 @@ class NodeStorage implements Storage {
   status(): StorageStatus {
     const problems: StorageProblem[] = [];
     for (const log of this.#logs()) {
-      const { unavailable } = log;
-      if (unavailable !== undefined && log.phase !== 'stopped')
-        problems.push({ code: unavailable.code, where: log.where, detail: unavailable.message });
+      const { trouble } = log;
+      if (trouble !== undefined) problems.push({ code: trouble.code, where: log.where, detail: trouble.message });
     }
     const engines = [...this.#environment.engines.values()].map((instance) => ({
       instance: instance.name,
@@ -318,6 +318,11 @@ class NodeStorage implements Storage {
     }
     this.#shards.delete(event.topic.id);
     for (const shard of shards) shard?.log.stop(unknownTopic(event.topic.name));
+  }
+
+  /** Apart from upkeep, which may itself wait for what the overdue ones wait for. */
+  async #giveUpOverdue(): Promise<void> {
+    for (const log of this.#logs()) log.giveUpOverdue();
   }
 
   async #upkeep(): Promise<void> {

@@ -274,10 +274,6 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
     means: `An idempotent producer skipped a sequence number: a batch before this one is missing. ${NONE}.`,
     todo: 'Clients handle it: they send the missing batch first, or begin with a new producer id.',
   },
-  SEQUENCE_DUPLICATE: {
-    means: 'The batch was appended long ago, so long that its offset is no longer remembered.',
-    todo: 'Treat it as written.',
-  },
   PRODUCER_FENCED: {
     means: `A newer instance of this producer has taken its place. ${NONE}.`,
     todo: 'Stop the older one.',

@@ -41,7 +41,7 @@ export class Producers {
     return this.#producers.size;
   }
 
-  /** @throws SEQUENCE_GAP, SEQUENCE_DUPLICATE, PRODUCER_FENCED */
+  /** @throws SEQUENCE_GAP, PRODUCER_FENCED */
   check(header: BatchHeader): SequenceVerdict {
     const known = this.#producers.get(header.producerId);
     if (known === undefined) return NEW; // forgotten or never seen: nothing to compare with (KIP-360)
@@ -133,9 +133,9 @@ export function judge(header: BatchHeader, before: readonly RememberedBatch[]): 
   if (same !== undefined) return { kind: 'duplicate', base: same.base, next: same.next };
   const expected = (newest.lastSequence + 1) % 2 ** 31;
   if (header.baseSequence === expected) return NEW;
-  const ahead = (header.baseSequence - expected + 2 ** 31) % 2 ** 31 < 2 ** 30;
+  // also what lies behind: a client takes "duplicate" for "stored", so that is said only with the stored batch in hand
   throw new StorageError(
-    ahead ? 'SEQUENCE_GAP' : 'SEQUENCE_DUPLICATE',
+    'SEQUENCE_GAP',
     `producer ${header.producerId} sent sequence ${header.baseSequence}, ${expected} comes next`,
   );
 }

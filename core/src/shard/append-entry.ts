@@ -1,23 +1,35 @@
 import type { AppendResult } from '../adapter.ts';
 import { checkBatch, MAX_OFFSET } from '../batch/check.ts';
-import { type BatchHeader, patchOffsetAndEpoch } from '../batch/header.ts';
+import { MAX_DECOMPRESSED_BYTES } from '../batch/codec/codec.ts';
+import { BATCH_HEADER_BYTES, type BatchHeader, codecOf, patchOffsetAndEpoch } from '../batch/header.ts';
 import { StorageError } from '../errors.ts';
+
+/** The smallest record: a length, attributes, two deltas, two lengths of -1 and a count of headers, a byte each. */
+const MIN_RECORD_BYTES = 7;
+/** What several batches in one append may have together; every engine takes that much (its `maxBatchBytes` is at least half of it). */
+const MAX_APPEND_BYTES = 2 * 1024 * 1024;
+
+/** A header whose batch is ours to write into. */
+type OwnHeader = { -readonly [Field in keyof BatchHeader]: BatchHeader[Field] };
 
 /** One append on its way. Offsets are written in when it is dispatched, and again if it is dispatched again. */
 export class AppendEntry {
   readonly batches: readonly Uint8Array[];
-  /** As the client sent them; {@link assign} replaces them by ones with offsets. */
-  headers: readonly BatchHeader[];
+  /** As the client sent them; {@link assign} writes the offsets in. */
+  readonly headers: readonly OwnHeader[];
   readonly bytes: number;
   /** Offsets the append takes. */
   readonly count: number;
   readonly signal: AbortSignal | undefined;
   /** Monotonic ms. */
   readonly since: number;
+  onAbort: (() => void) | undefined;
   base = -1;
   /** In the order of the calls: what goes back to the queue keeps its place. */
   order = 0;
   attempts = 0;
+  /** On its way to the writer. */
+  launched = false;
   /** The caller was told that it may have been applied: it is not dispatched again. */
   abandoned = false;
   readonly result: Promise<AppendResult>;
@@ -29,17 +41,12 @@ export class AppendEntry {
     if (batches.length === 0) throw new StorageError('INVALID_ARGUMENT', 'an append of no batches');
     let bytes = 0;
     let count = 0;
-    const headers: BatchHeader[] = [];
+    const headers: OwnHeader[] = [];
     for (const batch of batches) {
-      const header = checkBatch(batch);
+      const header: OwnHeader = checkBatch(batch);
+      checkCount(header);
       if (header.bytes !== batch.length)
         throw new StorageError('BATCH_INVALID', `${batch.length} bytes are not one batch, it has ${header.bytes}`);
-      if (header.recordCount === 0) throw new StorageError('BATCH_INVALID', 'a batch without records');
-      if (header.lastOffsetDelta !== header.recordCount - 1)
-        throw new StorageError(
-          'BATCH_INVALID',
-          `${header.recordCount} records but a last offset delta of ${header.lastOffsetDelta}`,
-        );
       if (header.bytes > maxBatchBytes)
         throw new StorageError('BATCH_TOO_LARGE', `a batch of ${header.bytes} bytes, the limit is ${maxBatchBytes}`);
       if (header.producerId >= 0 && batches.length > 1)
@@ -50,6 +57,10 @@ export class AppendEntry {
       count += header.lastOffsetDelta + 1;
       headers.push(header);
     }
+    if (batches.length > 1 && bytes > Math.max(MAX_APPEND_BYTES, maxBatchBytes))
+      throw new StorageError('BATCH_TOO_LARGE', `${batches.length} batches of ${bytes} bytes in one append`, {
+        hint: 'Append them one by one',
+      });
     this.batches = batches;
     this.headers = headers;
     this.bytes = bytes;
@@ -70,16 +81,26 @@ export class AppendEntry {
   assign(base: number, epoch: number): void {
     if (base + this.count > MAX_OFFSET) throw new StorageError('INVALID_ARGUMENT', `offset ${base} is out of bounds`);
     let at = base;
-    const patched: BatchHeader[] = [];
     for (let i = 0; i < this.batches.length; i++) {
       const header = this.headers[i];
       const batch = this.batches[i];
       if (header === undefined || batch === undefined) continue;
       patchOffsetAndEpoch(batch, at, epoch);
-      patched.push({ ...header, baseOffset: at, leaderEpoch: epoch });
+      header.baseOffset = at;
+      header.leaderEpoch = epoch;
       at += header.lastOffsetDelta + 1;
     }
-    this.headers = patched;
     this.base = base;
   }
+}
+
+/** A batch takes as many offsets as it says it has records: a few bytes must not use up millions. @throws BATCH_INVALID */
+function checkCount(header: BatchHeader): void {
+  const { recordCount, lastOffsetDelta } = header;
+  if (recordCount === 0) throw new StorageError('BATCH_INVALID', 'a batch without records');
+  if (lastOffsetDelta !== recordCount - 1)
+    throw new StorageError('BATCH_INVALID', `${recordCount} records but a last offset delta of ${lastOffsetDelta}`);
+  const bytes = codecOf(header) === 'none' ? header.bytes - BATCH_HEADER_BYTES : MAX_DECOMPRESSED_BYTES;
+  if (recordCount * MIN_RECORD_BYTES > bytes)
+    throw new StorageError('BATCH_INVALID', `${recordCount} records can't be in a batch of ${header.bytes} bytes`);
 }

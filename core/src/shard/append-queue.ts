@@ -1,5 +1,5 @@
 import type { AppendResult } from '../adapter.ts';
-import { StorageError } from '../errors.ts';
+import { isStorageError, StorageError } from '../errors.ts';
 import type { Producers, SequenceVerdict } from '../fold/producers.ts';
 import type { AppendEntry } from './append-entry.ts';
 import { PendingSequences } from './pending-sequences.ts';
@@ -19,7 +19,7 @@ export class AppendQueue {
   readonly #where: () => string;
   readonly #sequences = new PendingSequences();
   #waiting: AppendEntry[] = [];
-  #inflight: AppendEntry[] = [];
+  #inflight = 0;
   #refused: AppendEntry[] = [];
   #inDoubt: AppendEntry[] = [];
   #heldBytes = 0;
@@ -35,21 +35,16 @@ export class AppendQueue {
     return this.#heldBytes;
   }
 
-  /** The next to be dispatched; undefined also while refused ones have to go first. */
-  get first(): AppendEntry | undefined {
-    return this.#refused.length > 0 ? undefined : this.#waiting[0];
-  }
-
   get hasWaiting(): boolean {
     return this.#waiting.length > 0;
   }
 
   get hasInflight(): boolean {
-    return this.#inflight.length > 0;
+    return this.#inflight > 0;
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.length + this.#inflight.length + this.#refused.length + this.#inDoubt.length === 0;
+    return this.#waiting.length + this.#inflight + this.#refused.length + this.#inDoubt.length === 0;
   }
 
   get isOverfull(): boolean {
@@ -66,9 +61,32 @@ export class AppendQueue {
     entry.order = this.#order++;
     this.#waiting.push(entry);
     this.#heldBytes += entry.bytes;
+    if (entry.signal === undefined) return;
+    entry.onAbort = () => this.#abort(entry);
+    entry.signal.addEventListener('abort', entry.onAbort);
   }
 
-  /** What an idempotent producer's batch is, judged by what is committed and what is in flight. @throws SEQUENCE_GAP, SEQUENCE_DUPLICATE, PRODUCER_FENCED */
+  /** How many of those that wait go next as one append of up to `maxBytes`; at least one, if any may go: refused ones go first. */
+  next(maxBytes: number): { readonly count: number; readonly bytes: number; readonly offsets: number } {
+    let count = 0;
+    let bytes = 0;
+    let offsets = 0;
+    if (this.#refused.length > 0) return { count, bytes, offsets };
+    for (const entry of this.#waiting) {
+      if (count > 0 && bytes + entry.bytes > maxBytes) break;
+      count++;
+      bytes += entry.bytes;
+      offsets += entry.count;
+    }
+    return { count, bytes, offsets };
+  }
+
+  /** Takes the first ones off the wait: each is launched, resolved or rejected in this turn. */
+  take(count: number): AppendEntry[] {
+    return this.#waiting.splice(0, count);
+  }
+
+  /** What an idempotent producer's batch is, judged by what is committed and what is in flight. @throws SEQUENCE_GAP, PRODUCER_FENCED */
   judge(
     entry: AppendEntry,
     committed: Producers,
@@ -78,20 +96,12 @@ export class AppendQueue {
     return this.#sequences.check(header, committed);
   }
 
-  /** The first one is on its way now; its offsets are assigned. */
-  dispatch(entry: AppendEntry): void {
-    this.#waiting.shift();
-    this.#inflight.push(entry);
+  /** It is on its way now; its offsets are assigned. */
+  launch(entry: AppendEntry): void {
+    entry.launched = true;
+    this.#inflight++;
     const header = entry.headers[0];
     if (header !== undefined && header.producerId >= 0) this.#sequences.add(header, entry);
-  }
-
-  /** The first one is done without having been dispatched. */
-  answerFirst(answer: (entry: AppendEntry) => void): void {
-    const entry = this.#waiting.shift();
-    if (entry === undefined) return;
-    this.#release(entry);
-    answer(entry);
   }
 
   resolve(entry: AppendEntry, result: AppendResult): void {
@@ -100,9 +110,16 @@ export class AppendQueue {
     entry.resolve(result);
   }
 
-  reject(entry: AppendEntry, error: StorageError): void {
+  /** It repeats one that is on its way, and has that one's fate. */
+  follow(entry: AppendEntry, first: AppendEntry): void {
+    this.#finish(entry);
+    first.result.then((result) => entry.resolve({ ...result, duplicate: true }), entry.reject);
+  }
+
+  reject(entry: AppendEntry, error: unknown): void {
     this.#land(entry);
     this.#finish(entry);
+    if (isStorageError(error) && error.outcome === 'none' && isPassing(error)) this.#sequences.expect(entry);
     entry.reject(error);
   }
 
@@ -122,9 +139,9 @@ export class AppendQueue {
 
   /** Puts the refused ones back, as soon as nothing is in flight that they must not overtake. @returns how many */
   requeueRefused(): number {
-    if (this.#refused.length === 0 || this.#inflight.length > 0 || this.#inDoubt.length > 0) return 0;
+    if (this.#refused.length === 0 || this.#inflight > 0 || this.#inDoubt.length > 0) return 0;
     const count = this.#refused.length;
-    this.#waiting.unshift(...this.#refused);
+    this.#waiting = this.#refused.concat(this.#waiting);
     this.#refused = [];
     return count;
   }
@@ -144,7 +161,7 @@ export class AppendQueue {
     for (const entry of rest) if (entry.abandoned) this.#release(entry);
     const again = [...rest.filter((entry) => !entry.abandoned), ...this.#refused].sort((a, b) => a.order - b.order);
     this.#refused = [];
-    this.#waiting.unshift(...again);
+    this.#waiting = again.concat(this.#waiting);
     return again.length;
   }
 
@@ -166,6 +183,7 @@ export class AppendQueue {
     for (const entry of waiting) {
       if (entry.since >= since) continue;
       this.#release(entry);
+      this.#sequences.expect(entry);
       entry.reject(timeout('none'));
     }
   }
@@ -177,6 +195,7 @@ export class AppendQueue {
     this.#waiting = [];
     for (const entry of waiting) {
       this.#release(entry);
+      this.#sequences.expect(entry);
       entry.reject(error);
     }
   }
@@ -194,14 +213,27 @@ export class AppendQueue {
     }
   }
 
-  /** Settlements come in call order, so it is nearly always the oldest. */
-  #land(entry: AppendEntry): void {
-    if (this.#inflight[0] === entry) {
-      this.#inflight.shift();
+  /** Its caller waits no longer. What is on its way goes on; what only waited never was. */
+  #abort(entry: AppendEntry): void {
+    if (entry.launched) {
+      entry.abandoned = true;
+      entry.reject(
+        new StorageError('ABORTED', 'aborted after it was dispatched', { where: this.#where(), outcome: 'unknown' }),
+      );
       return;
     }
-    const index = this.#inflight.indexOf(entry);
-    if (index >= 0) this.#inflight.splice(index, 1);
+    const index = this.#waiting.indexOf(entry);
+    if (index < 0) return;
+    this.#waiting.splice(index, 1);
+    this.#release(entry);
+    this.#sequences.expect(entry);
+    entry.reject(new StorageError('ABORTED', 'aborted before it was dispatched', { where: this.#where() }));
+  }
+
+  #land(entry: AppendEntry): void {
+    if (!entry.launched) return;
+    entry.launched = false;
+    this.#inflight--;
   }
 
   #finish(entry: AppendEntry): void {
@@ -210,10 +242,16 @@ export class AppendQueue {
   }
 
   #release(entry: AppendEntry): void {
+    if (entry.onAbort !== undefined) entry.signal?.removeEventListener('abort', entry.onAbort);
     this.#heldBytes -= entry.bytes;
     if (this.#roomWaiters.length === 0 || this.#heldBytes >= this.#windowBytes) return;
     const waiting = this.#roomWaiters;
     this.#roomWaiters = [];
     for (const wake of waiting) wake();
   }
+}
+
+/** The same batch may be accepted later: the producer will send it again. */
+function isPassing(error: StorageError): boolean {
+  return error.retryable || error.code === 'ABORTED';
 }

@@ -24,6 +24,7 @@ export interface ChainChange {
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 2000;
+const TROUBLE_AFTER_MS = 3000;
 
 /**
  * One shard's rows in Meta. Changes are sent one after the other, each guarded by the head row as this node last wrote it: another owner's
@@ -40,6 +41,8 @@ export class ChainStore {
   #liveRevision = 0;
   #last: Promise<void> = Promise.resolve();
   #stopped = false;
+  #failingSince: number | undefined;
+  #failure: StorageError | undefined;
 
   constructor(options: { meta: Meta; clock: Clock; random: Random; topicId: string; shard: number }) {
     this.#meta = options.meta;
@@ -78,6 +81,13 @@ export class ChainStore {
     const result = this.#last.then(() => this.#send(change));
     this.#last = result.catch(() => {});
     return result;
+  }
+
+  /** Set while Meta has not answered a commit for some time. */
+  get trouble(): StorageError | undefined {
+    if (this.#failingSince === undefined || this.#clock.monotonic() - this.#failingSince < TROUBLE_AFTER_MS)
+      return undefined;
+    return this.#failure;
   }
 
   /** Gives up on retries; what was sent may still arrive. */
@@ -124,9 +134,13 @@ export class ChainStore {
       if (this.#stopped)
         throw new StorageError('CLOSED', 'the node is stopping', { where: headKey(this.#topicId, this.#shard) });
       try {
-        return await this.#meta.commit(mutation);
+        const result = await this.#meta.commit(mutation);
+        this.#failingSince = undefined;
+        return result;
       } catch (error) {
         if (!(error instanceof StorageError) || error.code !== 'META_UNAVAILABLE') throw error;
+        this.#failingSince ??= this.#clock.monotonic();
+        this.#failure = error;
         await new Promise<void>((resolve) => this.#clock.timer(delay, resolve));
       }
     }

@@ -29,6 +29,10 @@ import { lostAtFront, recoverChain, sealedRow, stateAtEnd } from './recovery.ts'
 const PREPARE_AT = 0.8;
 /** How often one append is tried again after a refusal that should not happen, before it is given up. */
 const MAX_ATTEMPTS = 5;
+/** Appends that wait together go to the engine as one, up to these bytes; */
+const GROUP_BYTES = 1024 * 1024;
+/** and while this many are on their way, others wait to go together. */
+const MAX_GROUPS = 2;
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 5000;
 const MAX_OPEN_RETRY_MS = 30_000;
@@ -73,6 +77,9 @@ export class ShardLog {
   #retryAt = 0;
   #retryDelay = FIRST_RETRY_MS;
   #waitingForCredit = false;
+  #groups = 0;
+  /** Something was refused: its place, and those behind it, are known only when nothing is in flight. */
+  #holding = false;
   #changeWaiters: (() => void)[] = [];
   #draining = false;
   #lastChange: Promise<unknown> = Promise.resolve();
@@ -122,7 +129,7 @@ export class ShardLog {
    * used again.
    */
   async acceptLosses(): Promise<void> {
-    if (this.#phase === 'recovering' && this.unavailable !== undefined && isForAPerson(this.unavailable)) {
+    if (this.#needsPerson()) {
       this.open?.writer.close().catch(() => {}); // it has failed already
       this.open = undefined;
       this.#phase = 'new';
@@ -135,6 +142,25 @@ export class ShardLog {
     } finally {
       this.acceptLoss = false;
     }
+  }
+
+  /** Ends the wait of appends that have waited for too long, whatever for. Called from time to time. */
+  giveUpOverdue(): void {
+    if (!this.#queue.hasWaiting) return;
+    const cause =
+      this.unavailable ??
+      this.store.trouble ??
+      new StorageError('BACKPRESSURE', `the shard is ${this.#phase}`, { where: this.where });
+    this.#giveUpOld(cause);
+  }
+
+  /** What is wrong with the shard, for a person. */
+  get trouble(): StorageError | undefined {
+    return this.#phase === 'stopped' ? undefined : (this.unavailable ?? this.store.trouble);
+  }
+
+  #needsPerson(): boolean {
+    return this.#phase === 'recovering' && this.unavailable !== undefined && isForAPerson(this.unavailable);
   }
 
   /** What a caller is told at once, instead of trying what has just failed again. */
@@ -174,6 +200,7 @@ export class ShardLog {
     if (open === undefined) return;
     open.mustRoll = true;
     while (this.open === open && this.#phase !== 'stopped') {
+      if (this.#needsPerson()) throw this.unavailable;
       if (this.#phase === 'ready') await this.#roll(false);
       else await this.#changed();
     }
@@ -183,7 +210,9 @@ export class ShardLog {
   async drain(): Promise<void> {
     this.#draining = true;
     if (this.#phase === 'new') return;
-    while (this.#phase !== 'stopped' && (!this.#queue.isEmpty || (this.#phase !== 'ready' && this.#phase !== 'idle'))) {
+    const isBusy = () =>
+      !this.#queue.isEmpty || (this.#phase !== 'ready' && this.#phase !== 'idle' && this.#phase !== 'new');
+    while (this.#phase !== 'stopped' && !this.#needsPerson() && isBusy()) {
       if (this.#queue.hasWaiting) this.#pump();
       await this.#changed();
     }
@@ -330,71 +359,88 @@ export class ShardLog {
       });
   }
 
+  /** Sends what waits on its way, as far as the phase, the credit and Meta's reservations let it. */
   #pump(): void {
     while (this.#queue.hasWaiting && !this.#waitingForCredit) {
       if (this.#phase !== 'ready') {
         this.#wakeUp();
         return;
       }
-      const entry = this.#queue.first;
-      if (entry === undefined) return;
-      if (entry.signal?.aborted) {
-        const error = new StorageError('ABORTED', 'aborted before it was admitted', { where: this.where });
-        this.#queue.answerFirst(() => entry.reject(error));
-        continue;
-      }
+      if (this.#holding || this.#groups >= MAX_GROUPS) return;
       const { open } = this;
       if (open === undefined || this.#mustRoll(open)) {
         this.#roll(true).catch(() => {}); // it deals with its own failures
         return;
       }
+      const room = this.topic.settings.segment.bytes - open.dispatchedBytes;
+      const group = this.#queue.next(Math.min(GROUP_BYTES, room));
+      const next = this.#next + group.offsets;
       this.recorder.reserve(
-        this.#next + entry.count,
+        next,
         () => this.#pump(),
         (error) => this.#lostOwnership(error),
       );
-      if (this.#next + entry.count > this.recorder.reserved || this.#needsCredit(open, entry)) return;
-      this.#dispatch(entry, open);
+      if (group.count === 0 || next > this.recorder.reserved || this.#needsCredit(open, group.bytes)) return;
+      this.#dispatch(this.#queue.take(group.count), open);
     }
   }
 
-  #needsCredit(open: OpenSegment, entry: AppendEntry): boolean {
-    const credit = open.writer.ready(entry.bytes);
+  #needsCredit(open: OpenSegment, bytes: number): boolean {
+    const credit = open.writer.ready(bytes);
     if (credit === undefined) return false;
     this.#waitingForCredit = true;
-    const go = () => {
-      this.#waitingForCredit = false;
-      this.#pump();
-    };
-    credit.then(go, go); // a failed writer shows itself at the next append
+    credit.then(
+      () => {
+        this.#waitingForCredit = false;
+        this.#pump();
+      },
+      (error: unknown) => {
+        this.#waitingForCredit = false;
+        this.#writerFailed(open, error);
+        this.#afterSettlement();
+      },
+    );
     return true;
   }
 
-  #dispatch(entry: AppendEntry, open: OpenSegment): void {
+  /** Entries that waited together are one append to the engine: one promise, one frame, one settlement for all of them. */
+  #dispatch(entries: readonly AppendEntry[], open: OpenSegment): void {
+    const base = this.#next;
+    const group: AppendEntry[] = [];
+    const batches: Uint8Array[] = [];
+    for (const entry of entries) {
+      if (!this.#launch(entry)) continue;
+      group.push(entry);
+      for (const batch of entry.batches) batches.push(batch);
+      open.dispatchedBytes += entry.bytes;
+    }
+    if (group.length === 0) return;
+    this.#groups++;
+    open.writer.append(batches, { base }).then(
+      () => this.#appended(group, open),
+      (error: unknown) => this.#refused(group, open, error),
+    );
+    if (open.dispatchedBytes > PREPARE_AT * this.topic.settings.segment.bytes) this.#prepare();
+  }
+
+  /** Gives an entry its offsets, unless it is a repetition or refused. */
+  #launch(entry: AppendEntry): boolean {
     try {
       const verdict = this.#queue.judge(entry, this.#state.producers);
       if (verdict.kind === 'new') {
         entry.assign(this.#next, this.#epoch);
-      } else {
-        this.environment.counters.duplicateBatches.value++;
-        this.#queue.answerFirst(() => {
-          if (verdict.kind === 'duplicate') entry.resolve({ base: verdict.base, next: verdict.next, duplicate: true });
-          else verdict.entry.result.then((first) => entry.resolve({ ...first, duplicate: true }), entry.reject);
-        });
-        return;
+        this.#queue.launch(entry);
+        this.#next = entry.next;
+        return true;
       }
+      this.environment.counters.duplicateBatches.value++;
+      if (verdict.kind === 'duplicate')
+        this.#queue.resolve(entry, { base: verdict.base, next: verdict.next, duplicate: true });
+      else this.#queue.follow(entry, verdict.entry);
     } catch (error) {
-      this.#queue.answerFirst(() => entry.reject(error));
-      return;
+      this.#queue.reject(entry, error);
     }
-    this.#queue.dispatch(entry);
-    this.#next = entry.next;
-    open.dispatchedBytes += entry.bytes;
-    open.writer.append(entry.batches, { base: entry.base }).then(
-      () => this.#appended(entry, open),
-      (error: unknown) => this.#refused(entry, open, error),
-    );
-    if (open.dispatchedBytes > PREPARE_AT * this.topic.settings.segment.bytes) this.#prepare();
+    return false;
   }
 
   #prepare(): void {
@@ -402,14 +448,15 @@ export class ShardLog {
     if (target !== undefined) this.recorder.prepare(target, this.#epoch, (error) => this.#lostOwnership(error));
   }
 
-  #appended(entry: AppendEntry, open: OpenSegment): void {
-    this.#commit(entry, open);
+  #appended(group: readonly AppendEntry[], open: OpenSegment): void {
+    this.#groups--;
+    const now = this.environment.clock.wall();
+    for (const entry of group) this.#commit(entry, open, now);
     this.waiters.wake();
     this.#afterSettlement();
   }
 
-  #commit(entry: AppendEntry, open: OpenSegment): void {
-    const now = this.environment.clock.wall();
+  #commit(entry: AppendEntry, open: OpenSegment, now: number): void {
     for (let i = 0; i < entry.headers.length; i++) {
       const header = entry.headers[i];
       const batch = entry.batches[i];
@@ -424,26 +471,35 @@ export class ShardLog {
     this.#queue.resolve(entry, { base: entry.base, next: entry.next, duplicate: false });
   }
 
-  #refused(entry: AppendEntry, open: OpenSegment, error: unknown): void {
+  #refused(group: readonly AppendEntry[], open: OpenSegment, error: unknown): void {
+    this.#groups--;
     const failure = asStorageError(error, this.where);
+    const isNone = failure.outcome === 'none';
     if (this.#phase === 'stopped') {
-      this.#queue.reject(entry, failure);
-    } else if (failure.outcome === 'none') {
-      this.#next = Math.min(this.#next, entry.base);
-      open.dispatchedBytes -= entry.bytes;
+      for (const entry of group) this.#queue.reject(entry, failure);
+    } else if (isNone) {
+      this.#holding = true;
+      for (const entry of group) open.dispatchedBytes -= entry.bytes;
       if (failure.code === 'SEGMENT_MUST_ROLL') open.mustRoll = true;
-      const again = isStorageError(failure, 'SEGMENT_MUST_ROLL', 'OFFSET_MISMATCH', 'BACKPRESSURE', 'SEGMENT_SEALED');
-      if (again && entry.attempts < MAX_ATTEMPTS) this.#queue.refuse(entry);
-      else this.#queue.reject(entry, failure);
-    } else {
-      this.#queue.doubt(entry);
-      if (this.#phase === 'ready') {
-        this.#phase = 'recovering';
-        const fields = { shard: this.where, segment: open.row.id, err: error };
-        this.environment.logger.warn(fields, 'a writer failed, the segment is recovered');
+      const again = isStorageError(failure, ...MISSED_ITS_TURN) && (group[0]?.attempts ?? 0) < MAX_ATTEMPTS;
+      for (const entry of group) {
+        if (again) this.#queue.refuse(entry);
+        else this.#queue.reject(entry, failure);
       }
+    } else {
+      for (const entry of group) this.#queue.doubt(entry);
     }
+    if (!isNone || isStorageError(failure, 'WRITER_FAILED', 'FENCED', 'CLOSED', 'IO_ERROR'))
+      this.#writerFailed(open, error);
     this.#afterSettlement();
+  }
+
+  /** The writer will take nothing any more. Its segment is recovered once everything in flight has settled. */
+  #writerFailed(open: OpenSegment, error: unknown): void {
+    if (this.#phase !== 'ready' || this.open !== open) return;
+    this.#phase = 'recovering';
+    const fields = { shard: this.where, segment: open.row.id, err: error };
+    this.environment.logger.warn(fields, 'a writer failed, the segment is recovered');
   }
 
   #afterSettlement(): void {
@@ -451,6 +507,10 @@ export class ShardLog {
       if (this.#phase === 'recovering') {
         this.#recoverWriter().catch(() => {}); // it deals with its own failures
         return;
+      }
+      if (this.#holding) {
+        this.#holding = false;
+        this.#next = this.committed;
       }
       this.environment.counters.redispatched.value += this.#queue.requeueRefused();
     }
@@ -656,8 +716,10 @@ export class ShardLog {
           where: open.row.id,
         },
       );
-    const again = this.#queue.resolveDoubts(end, (entry) => this.#commit(entry, open));
+    const now = this.environment.clock.wall();
+    const again = this.#queue.resolveDoubts(end, (entry) => this.#commit(entry, open, now));
     this.#next = end;
+    this.#holding = false;
     this.open = undefined;
     open.writer.close().catch(() => {}); // it has failed already
     this.environment.counters.recoveries.value++;
@@ -691,6 +753,16 @@ export class ShardLog {
     for (const wake of waiting) wake();
   }
 }
+
+/** Refusals of what came at a wrong moment: it is dispatched again. */
+const MISSED_ITS_TURN = [
+  'SEGMENT_MUST_ROLL',
+  'OFFSET_MISMATCH',
+  'BACKPRESSURE',
+  'SEGMENT_SEALED',
+  'WRITER_FAILED',
+  'FENCED',
+] as const;
 
 /** Trying again would give the same. */
 function isForAPerson(error: StorageError): boolean {

@@ -1,4 +1,5 @@
 import type { BatchHeader } from '../batch/header.ts';
+import { StorageError } from '../errors.ts';
 import {
   fenced,
   judge,
@@ -10,6 +11,9 @@ import {
 } from '../fold/producers.ts';
 import type { AppendEntry } from './append-entry.ts';
 
+/** Producers of one shard whose refused batch is waited for. */
+const MAX_EXPECTED = 1000;
+
 interface PendingBatch extends RememberedBatch {
   readonly epoch: number;
   readonly entry: AppendEntry;
@@ -18,10 +22,15 @@ interface PendingBatch extends RememberedBatch {
 /** Batches of idempotent producers that are dispatched but not committed: not yet in the fold, yet later ones are judged by them. */
 export class PendingSequences {
   readonly #byProducer = new Map<number, PendingBatch[]>();
+  /**
+   * What was refused for good with its outcome known, and so must come again before anything behind it: a producer that is new here may
+   * begin at any sequence, and must not begin behind a batch of its own that was not stored.
+   */
+  readonly #expected = new Map<number, { readonly epoch: number; readonly sequence: number }>();
 
   /**
    * `duplicate` comes with the entry to wait for when the first one is still on its way.
-   * @throws SEQUENCE_GAP, SEQUENCE_DUPLICATE, PRODUCER_FENCED
+   * @throws SEQUENCE_GAP, PRODUCER_FENCED
    */
   check(
     header: BatchHeader,
@@ -29,7 +38,7 @@ export class PendingSequences {
   ): SequenceVerdict | { readonly kind: 'pending'; readonly entry: AppendEntry } {
     const pending = this.#byProducer.get(header.producerId);
     const newest = pending?.at(-1);
-    if (pending === undefined || newest === undefined) return committed.check(header);
+    if (pending === undefined || newest === undefined) return this.#checkExpected(header, committed.check(header));
     if (header.producerEpoch > newest.epoch) return startsAtZero(header);
     if (header.producerEpoch < newest.epoch) throw fenced(header, newest.epoch);
     const last = (header.baseSequence + header.lastOffsetDelta) % 2 ** 31;
@@ -55,6 +64,18 @@ export class PendingSequences {
     else pending.push(batch);
   }
 
+  /** It was not applied, and its caller knows. */
+  expect(entry: AppendEntry): void {
+    const header = entry.headers[0];
+    if (header === undefined || header.producerId < 0) return;
+    // the first one of a row of refused ones is the one that must come first
+    if (this.#expected.get(header.producerId)?.epoch === header.producerEpoch) return;
+    this.#expected.set(header.producerId, { epoch: header.producerEpoch, sequence: header.baseSequence });
+    if (this.#expected.size <= MAX_EXPECTED) return;
+    const oldest = this.#expected.keys().next().value;
+    if (oldest !== undefined) this.#expected.delete(oldest);
+  }
+
   /** The entry was committed, or will never be. */
   remove(entry: AppendEntry): void {
     for (const header of entry.headers) {
@@ -64,5 +85,17 @@ export class PendingSequences {
       if (index >= 0) pending?.splice(index, 1);
       if (pending?.length === 0) this.#byProducer.delete(header.producerId);
     }
+  }
+
+  #checkExpected(header: BatchHeader, verdict: SequenceVerdict): SequenceVerdict {
+    const expected = this.#expected.get(header.producerId);
+    if (expected === undefined || verdict.kind === 'duplicate') return verdict;
+    if (header.producerEpoch === expected.epoch && header.baseSequence !== expected.sequence)
+      throw new StorageError(
+        'SEQUENCE_GAP',
+        `producer ${header.producerId} sent sequence ${header.baseSequence}, but ${expected.sequence} was refused and comes first`,
+      );
+    this.#expected.delete(header.producerId);
+    return verdict;
   }
 }

@@ -1,6 +1,7 @@
 /** Reads that cross segments: the chain is followed from the row that holds the offset, whatever engine each one lies on. */
 import type { ShardOffsets, ShardRead } from '../adapter.ts';
-import type { BatchHeader } from '../batch/header.ts';
+import { forEachBatch } from '../batch/check.ts';
+import { type BatchHeader, nextOffset } from '../batch/header.ts';
 import { decodeRecords, firstRecordAtOrAfter } from '../batch/records.ts';
 import type { SegmentRead, SegmentReader } from '../engine.ts';
 import { isStorageError, StorageError } from '../errors.ts';
@@ -82,7 +83,7 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
     const { open } = log;
     if (open !== undefined && at >= open.row.base) {
       try {
-        return await open.writer.read(at, { maxBytes });
+        return upTo(await open.writer.read(at, { maxBytes }), at, log.committed);
       } catch (error) {
         if (attempt >= MAX_CHAIN_READS || log.open === open) throw error;
         continue; // it was sealed or recovered meanwhile
@@ -100,6 +101,19 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
       if (at < log.logStart) checkBounds(log, at);
     }
   }
+}
+
+/** The engine may have committed what the shard has not: after a failed writer only recovery tells. */
+function upTo(piece: SegmentRead, at: number, committed: number): SegmentRead {
+  if (piece.next <= committed) return piece;
+  let bytes = 0;
+  let next = at;
+  forEachBatch(piece.bytes, (header) => {
+    if (nextOffset(header) > committed) return;
+    bytes += header.bytes;
+    next = nextOffset(header);
+  });
+  return { bytes: piece.bytes.subarray(0, bytes), next };
 }
 
 /** Where the chain goes on after a hole. */
