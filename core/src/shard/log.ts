@@ -73,6 +73,8 @@ export class ShardLog {
   /** The next offset to give out. */
   #next = 0;
   #recovering = false;
+  /** Writers in a row that failed before they took anything: each is waited for longer. */
+  #fruitless = 0;
   /** Monotonic ms before which opening the shard is not tried again. */
   #retryAt = 0;
   #retryDelay = FIRST_RETRY_MS;
@@ -667,6 +669,8 @@ export class ShardLog {
     if (open === undefined || this.#recovering) return;
     this.#recovering = true;
     try {
+      if (this.#fruitless > 0)
+        await pause(this.environment, Math.min(FIRST_RETRY_MS * 2 ** this.#fruitless, MAX_RETRY_MS));
       await this.#recoverUntilDone(open);
     } finally {
       this.#recovering = false;
@@ -724,6 +728,7 @@ export class ShardLog {
     open.writer.close().catch(() => {}); // it has failed already
     this.environment.counters.recoveries.value++;
     this.environment.counters.redispatched.value += again;
+    this.#fruitless = open.stats.batches > 0 ? 0 : this.#fruitless + 1;
     if (open.stats.batches > 0) this.#settleOpen(open, end);
     else this.recorder.spent(open.row);
     await this.recorder.record();
