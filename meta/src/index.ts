@@ -1,2 +1,2 @@
 /** The Meta Service. One durable node on `level` for now, behind core's port. */
-export { type LevelMeta, openLevelMeta } from './level-meta.ts';
+export { type LevelMeta, type LevelMetaOptions, type MetaHealth, openLevelMeta } from './level-meta.ts';

@@ -6,12 +6,15 @@
  * commit that LevelDB lost to a damaged file is noticed; `!format`, `!revision`. Every value carries a CRC32C over its key and itself, since LevelDB
  * skips damaged log records and does not check blocks on plain reads. Beside the database lies `WITNESS`, the newest revision, written without a
  * sync after each commit: LevelDB takes a damaged block for the end of its log, which would else be a silent loss.
+ *
+ * A write that fails (a full disk) stops commits, not reads. As soon as the disk takes writes again the database is closed, opened and loaded:
+ * then it is known whether the commits in doubt are in it.
  */
-import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
-import { crc32c } from '@node-rs/crc32';
 import {
+  type Clock,
   checkMutation,
+  isStorageError,
+  type Logger,
   META_LIMITS,
   type Meta,
   type MetaCommitResult,
@@ -19,9 +22,15 @@ import {
   type MetaEvent,
   type MetaMutation,
   StorageError,
+  silentLogger,
+  systemClock,
+  type Timer,
   WatchHub,
 } from '@robustmq/core';
 import { Level } from 'level';
+import { probeWrites } from './probe.ts';
+import { type SealedRow, seal, unseal } from './sealed-row.ts';
+import { Witness } from './witness.ts';
 
 /** Of the database. Written once; an older build refuses a newer one. */
 const FORMAT = 1;
@@ -29,20 +38,40 @@ const FORMAT = 1;
 const KEPT_IDS = 4096;
 /** Mutations written in one batch. */
 const MAX_GROUP = 256;
+/** Between a failed write and the tries to open the database again. */
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 5000;
+
+export type Database = Level<string, Uint8Array>;
+
+export interface LevelMetaOptions {
+  readonly dir: string;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  /** Makes the database: faults in tests. */
+  readonly database?: (dir: string) => Database;
+}
+
+export interface MetaHealth {
+  readonly status: 'ok' | 'failed';
+  /** What is wrong, for a person; empty when all is well. */
+  readonly detail: string;
+}
 
 export interface LevelMeta extends Meta {
+  health(): MetaHealth;
   close(): Promise<void>;
 }
 
 /** Opens or creates the database in `dir`. @throws DIRECTORY_LOCKED, CORRUPT, FORMAT_TOO_NEW, IO_ERROR */
-export async function openLevelMeta(options: { readonly dir: string }): Promise<LevelMeta> {
-  const db = new Level<string, Uint8Array>(options.dir, { valueEncoding: 'view' });
+export async function openLevelMeta(options: LevelMetaOptions): Promise<LevelMeta> {
+  const db = options.database?.(options.dir) ?? new Level(options.dir, { valueEncoding: 'view' });
   try {
     await db.open();
   } catch (error) {
     throw openError(error, options.dir);
   }
-  const opened = new LevelMetaStore(db, options.dir);
+  const opened = new LevelMetaStore(db, options);
   try {
     await opened.load();
     return opened;
@@ -58,26 +87,47 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+interface Answer {
+  readonly waiting: Waiting;
+  readonly result: MetaCommitResult;
+  readonly events: readonly MetaEvent[];
+}
+
+/** A group whose write failed: all of it is in the database, or nothing. */
+interface Doubt {
+  /** Of the database if it holds the group. */
+  readonly revision: number;
+  readonly answers: readonly Answer[];
+}
+
 class LevelMetaStore implements LevelMeta {
-  readonly #db: Level<string, Uint8Array>;
+  readonly #db: Database;
   readonly #dir: string;
-  #witness: FileHandle | undefined;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #hub: WatchHub = new WatchHub(0);
+  #witness: Witness | undefined;
   #revision = 0;
-  #hub = new WatchHub(0);
   /** Ids of recent commits, oldest first. */
   readonly #results = new Map<string, MetaCommitResult>();
   #queue: Waiting[] = [];
   #writing: Promise<void> | undefined;
-  #failed: StorageError | undefined;
+  /** Why nothing can be committed now. */
+  #failure: StorageError | undefined;
+  #doubt: Doubt | undefined;
+  #retry: Timer | undefined;
+  #reopening: Promise<boolean> | undefined;
   #closed = false;
 
-  constructor(db: Level<string, Uint8Array>, dir: string) {
+  constructor(db: Database, options: LevelMetaOptions) {
     this.#db = db;
-    this.#dir = dir;
+    this.#dir = options.dir;
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger ?? silentLogger;
   }
 
   async load(): Promise<void> {
-    const format = await this.#read('!format');
+    const format = await this.#row('!format');
     if (format === undefined) {
       await this.#db
         .batch()
@@ -94,21 +144,27 @@ class LevelMetaStore implements LevelMeta {
         },
       );
     }
-    const revision = await this.#read('!revision');
-    if (revision === undefined) throw this.#corrupt('the revision row is missing');
-    this.#revision = revision.revision;
-    await this.#loadLog();
-    await this.#loadWitness();
+    await this.#loadState();
     this.#hub = new WatchHub(this.#revision);
   }
 
+  health(): MetaHealth {
+    if (this.#failure === undefined) return { status: 'ok', detail: '' };
+    const cause = causeOf(this.#failure.cause);
+    return {
+      status: 'failed',
+      detail: `${this.#failure.message}${cause instanceof Error ? `: ${cause.message}` : ''}`,
+    };
+  }
+
   async get(key: string): Promise<MetaEntry | undefined> {
-    const row = await this.#read(`d/${key}`);
+    this.#checkReadable();
+    const row = await this.#row(`d/${key}`);
     return row === undefined ? undefined : { key, value: row.value, revision: row.revision };
   }
 
   async list(options: { prefix: string; after?: string; limit?: number }): ReturnType<Meta['list']> {
-    this.#checkOpen();
+    this.#checkReadable();
     const limit = Math.min(options.limit ?? META_LIMITS.page, META_LIMITS.page);
     const prefix = `d/${options.prefix}`;
     const range =
@@ -128,7 +184,8 @@ class LevelMetaStore implements LevelMeta {
   commit(mutation: MetaMutation): Promise<MetaCommitResult> {
     return new Promise((resolve, reject) => {
       checkMutation(mutation);
-      this.#checkOpen();
+      const refusal = this.#refusal(mutation.id);
+      if (refusal !== undefined) throw refusal;
       this.#queue.push({ mutation, resolve, reject });
       this.#writing ??= this.#drain();
     });
@@ -145,27 +202,25 @@ class LevelMetaStore implements LevelMeta {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#retry?.cancel();
     await this.#writing;
+    await this.#reopening;
     this.#hub.close();
     await this.#witness?.close();
     await this.#db.close();
   }
 
+  // ---- committing
+
   async #drain(): Promise<void> {
     await Promise.resolve(); // whoever commits in the same turn shares the batch
     while (this.#queue.length > 0) {
-      const group = this.#queue.splice(0, MAX_GROUP);
-      try {
-        await this.#write(group);
-      } catch (cause) {
-        // LevelDB does not recover from a failed log write: what is on disk is known only after the next open
-        this.#failed ??= new StorageError('META_UNAVAILABLE', 'writing to the Meta database failed', {
-          cause,
-          where: this.#dir,
-          hint: 'Check the disk, then restart the node',
-        });
-        for (const waiting of group) waiting.reject(this.#failed);
-      }
+      const group = this.#queue.splice(0, MAX_GROUP).filter(({ mutation, reject }) => {
+        const refusal = this.#refusal(mutation.id);
+        if (refusal !== undefined) reject(refusal);
+        return refusal === undefined;
+      });
+      if (group.length > 0) await this.#write(group);
     }
     this.#writing = undefined;
   }
@@ -173,8 +228,7 @@ class LevelMetaStore implements LevelMeta {
   /** Decides the group's mutations in order against the rows they see, writes all that hold as one batch, then answers. */
   async #write(group: readonly Waiting[]): Promise<void> {
     const overlay = new Map<string, number>();
-    const answers: { readonly waiting: Waiting; readonly result: MetaCommitResult; readonly events: MetaEvent[] }[] =
-      [];
+    const answers: Answer[] = [];
     const fresh = new Map<string, MetaCommitResult>();
     const batch = this.#db.batch();
     let revision = this.#revision;
@@ -185,10 +239,15 @@ class LevelMetaStore implements LevelMeta {
         answers.push({ waiting, result: known, events: [] });
         continue;
       }
-      const broken = await this.#brokenGuard(mutation, overlay);
-      if (broken !== undefined) {
-        // not remembered: a guard that failed changed nothing, and a resend may judge again
-        answers.push({ waiting, result: broken, events: [] });
+      try {
+        const broken = await this.#brokenGuard(mutation, overlay);
+        if (broken !== undefined) {
+          // not remembered: a guard that failed changed nothing, and a resend may judge again
+          answers.push({ waiting, result: broken, events: [] });
+          continue;
+        }
+      } catch (error) {
+        waiting.reject(error); // a row of this one can't be read; the others' can
         continue;
       }
       revision++;
@@ -211,15 +270,25 @@ class LevelMetaStore implements LevelMeta {
       fresh.set(mutation.id, result);
       answers.push({ waiting, result, events });
     }
-    if (revision > this.#revision) {
+    if (revision === this.#revision) {
+      await batch.close();
+      this.#answer(answers);
+      return;
+    }
+    try {
       batch.put('!revision', seal('!revision', revision, new Uint8Array(0)));
       await batch.write({ sync: true });
-      this.#revision = revision;
-      await this.#writeWitness();
-      for (const [id, result] of fresh) this.#remember(id, result);
-    } else {
-      await batch.close();
+      await this.#witness?.write(revision);
+    } catch (cause) {
+      await this.#writeFailed({ revision, answers }, cause);
+      return;
     }
+    this.#revision = revision;
+    for (const [id, result] of fresh) this.#remember(id, result);
+    this.#answer(answers);
+  }
+
+  #answer(answers: readonly Answer[]): void {
     for (const { result, events } of answers)
       if (result.ok && events.length > 0) this.#hub.publish(result.revision, events);
     for (const { waiting, result } of answers) waiting.resolve(result);
@@ -230,39 +299,99 @@ class LevelMetaStore implements LevelMeta {
     overlay: ReadonlyMap<string, number>,
   ): Promise<MetaCommitResult | undefined> {
     for (const { key, revision: wanted } of mutation.guards ?? []) {
-      const revision = overlay.get(key) ?? (await this.#read(`d/${key}`))?.revision ?? 0;
+      const revision = overlay.get(key) ?? (await this.#row(`d/${key}`))?.revision ?? 0;
       if (revision !== wanted) return { ok: false, key, revision };
     }
     return undefined;
   }
 
+  // ---- a failed write
+
+  /**
+   * LevelDB takes no more writes after one to its log has failed, and what is on disk is known only after the next open. Until the disk
+   * takes writes again the database stays open for reads, as it was before this group.
+   */
+  async #writeFailed(doubt: Doubt, cause: unknown): Promise<void> {
+    this.#failure = this.#unavailable(cause, 'unknown');
+    this.#doubt = doubt;
+    this.#logger.error({ err: cause }, 'writing to the Meta database failed');
+    this.#reopening = this.#reopen();
+    if (await this.#reopening) return;
+    for (const { waiting } of doubt.answers) waiting.reject(this.#failure);
+    this.#retryIn(FIRST_RETRY_MS);
+  }
+
+  #retryIn(delayMs: number): void {
+    if (this.#closed || this.#isForAPerson) return;
+    this.#retry = this.#clock.timer(delayMs, () => {
+      this.#reopening = this.#reopen();
+      void this.#reopening.then((done) => {
+        if (!done) this.#retryIn(Math.min(2 * delayMs, MAX_RETRY_MS));
+      });
+    });
+  }
+
+  async #reopen(): Promise<boolean> {
+    try {
+      await probeWrites(this.#dir);
+      if (this.#closed) return false;
+      await this.#db.close();
+      await this.#db.open();
+      await this.#loadState();
+    } catch (error) {
+      // an open that failed may have found out more than the write: that a person is needed
+      if (isStorageError(error, 'CORRUPT')) this.#failure = error;
+      else if (codeOf(causeOf(error)) === 'LEVEL_CORRUPTION') this.#failure = openError(error, this.#dir);
+      else this.#failure = this.#unavailable(error, 'unknown');
+      return false;
+    }
+    const doubt = this.#doubt;
+    const cause = this.#failure?.cause;
+    this.#doubt = undefined;
+    this.#failure = undefined;
+    this.#logger.info({ revision: this.#revision }, 'the Meta database takes writes again');
+    if (doubt === undefined) return true;
+    // where the callers have been told that the outcome is unknown, this only tells the watchers
+    if (this.#revision === doubt.revision) this.#answer(doubt.answers);
+    else for (const { waiting } of doubt.answers) waiting.reject(this.#unavailable(cause, 'none'));
+    return true;
+  }
+
+  #unavailable(cause: unknown, outcome: 'none' | 'unknown'): StorageError {
+    return new StorageError('META_UNAVAILABLE', 'writing to the Meta database failed', {
+      cause,
+      where: this.#dir,
+      outcome,
+      hint: 'Check the disk and its free space; the node goes on by itself once it can write',
+    });
+  }
+
+  // ---- loading
+
+  async #loadState(): Promise<void> {
+    this.#results.clear();
+    const revision = await this.#row('!revision');
+    if (revision === undefined) throw this.#corrupt('the revision row is missing');
+    await this.#loadLog(revision.revision);
+    await this.#witness?.close();
+    this.#witness = undefined;
+    this.#witness = await Witness.open(this.#dir);
+    const seen = await this.#witness.seen();
+    if (seen > revision.revision)
+      throw this.#corrupt(`it ends at commit ${revision.revision}, but commit ${seen} was acknowledged`);
+    this.#revision = revision.revision;
+  }
+
   /** The log of recent commits must be whole: a revision that is missing was lost to damage. */
-  async #loadLog(): Promise<void> {
-    let expected = Math.max(1, this.#revision - KEPT_IDS + 1);
+  async #loadLog(newest: number): Promise<void> {
+    let expected = Math.max(1, newest - KEPT_IDS + 1);
     for await (const [key, bytes] of this.#db.iterator({ gte: 'l/', lt: 'l0' })) {
       const row = this.#open(key, bytes);
       if (row.revision !== expected) throw this.#corrupt(`commit ${expected} is missing`);
       expected++;
       this.#remember(Buffer.from(row.value).toString(), { ok: true, revision: row.revision });
     }
-    if (expected !== this.#revision + 1) throw this.#corrupt(`commits ${expected} to ${this.#revision} are missing`);
-  }
-
-  async #loadWitness(): Promise<void> {
-    const path = join(this.#dir, 'WITNESS');
-    await (await open(path, 'a')).close(); // creates it
-    const witness = await open(path, 'r+');
-    this.#witness = witness;
-    const bytes = Buffer.alloc(64);
-    const { bytesRead } = await witness.read(bytes, 0, bytes.length, 0);
-    // a witness that can't be read proves nothing: it is older than the first commit, or was being written at the moment of a power loss
-    const seen = unseal('WITNESS', bytes.subarray(0, bytesRead));
-    if (seen !== undefined && seen.revision > this.#revision)
-      throw this.#corrupt(`it ends at commit ${this.#revision}, but commit ${seen.revision} was acknowledged`);
-  }
-
-  async #writeWitness(): Promise<void> {
-    await this.#witness?.write(seal('WITNESS', this.#revision, new Uint8Array(0)), 0, 14, 0);
+    if (expected !== newest + 1) throw this.#corrupt(`commits ${expected} to ${newest} are missing`);
   }
 
   #remember(id: string, result: MetaCommitResult): void {
@@ -273,8 +402,9 @@ class LevelMetaStore implements LevelMeta {
     }
   }
 
-  async #read(key: string): Promise<{ revision: number; value: Uint8Array } | undefined> {
-    this.#checkOpen();
+  // ---- reading
+
+  async #row(key: string): Promise<SealedRow | undefined> {
     const bytes = await this.#guarded(() => this.#db.get(key));
     return bytes === undefined ? undefined : this.#open(key, bytes);
   }
@@ -292,15 +422,31 @@ class LevelMetaStore implements LevelMeta {
     }
   }
 
-  #open(key: string, bytes: Uint8Array): { revision: number; value: Uint8Array } {
+  #open(key: string, bytes: Uint8Array): SealedRow {
     const row = unseal(key, bytes);
     if (row === undefined) throw this.#corrupt(`the row ${key} is damaged`);
     return row;
   }
 
-  #checkOpen(): void {
-    if (this.#failed !== undefined) throw this.#failed;
-    if (this.#closed) throw new StorageError('CLOSED', 'Meta is closed', { where: this.#dir });
+  #refusal(id: string): StorageError | undefined {
+    if (this.#closed) return this.#closedError();
+    if (this.#failure === undefined || this.#isForAPerson) return this.#failure;
+    const inDoubt = this.#doubt?.answers.some(({ waiting }) => waiting.mutation.id === id) ?? false;
+    return inDoubt ? this.#failure : this.#unavailable(this.#failure.cause, 'none');
+  }
+
+  /** What is here is not what was acknowledged: neither to be read nor to be written. */
+  get #isForAPerson(): boolean {
+    return this.#failure?.code === 'CORRUPT';
+  }
+
+  #checkReadable(): void {
+    if (this.#closed) throw this.#closedError();
+    if (this.#failure !== undefined && this.#isForAPerson) throw this.#failure;
+  }
+
+  #closedError(): StorageError {
+    return new StorageError('CLOSED', 'Meta is closed', { where: this.#dir });
   }
 
   #corrupt(what: string, cause?: unknown): StorageError {
@@ -310,25 +456,8 @@ class LevelMetaStore implements LevelMeta {
 
 const RESTORE = 'Restore the directory from a backup; the segments themselves are not touched';
 
-/** magic `M1`, CRC32C of key, revision and value, revision as 64 bits, value. */
-function seal(key: string, revision: number, value: Uint8Array): Uint8Array {
-  const bytes = Buffer.alloc(14 + value.length);
-  bytes.write('M1', 0, 'latin1');
-  bytes.writeBigUInt64BE(BigInt(revision), 6);
-  bytes.set(value, 14);
-  bytes.writeUInt32BE(crc32c(bytes.subarray(6), crc32c(key)) >>> 0, 2);
-  return bytes;
-}
-
-function unseal(key: string, sealed: Uint8Array): { revision: number; value: Uint8Array } | undefined {
-  const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
-  if (bytes.length < 14 || bytes.toString('latin1', 0, 2) !== 'M1') return undefined;
-  if (bytes.readUInt32BE(2) !== crc32c(bytes.subarray(6), crc32c(key)) >>> 0) return undefined;
-  return { revision: Number(bytes.readBigUInt64BE(6)), value: bytes.subarray(14) };
-}
-
 function openError(error: unknown, dir: string): StorageError {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const cause = causeOf(error);
   if (codeOf(cause) === 'LEVEL_LOCKED')
     return new StorageError('DIRECTORY_LOCKED', 'another process has the Meta database open', {
       where: dir,
@@ -338,6 +467,11 @@ function openError(error: unknown, dir: string): StorageError {
   if (codeOf(cause) === 'LEVEL_CORRUPTION')
     return new StorageError('CORRUPT', 'Meta database: LevelDB can not open it', { where: dir, cause, hint: RESTORE });
   return new StorageError('IO_ERROR', 'the Meta database can not be opened', { where: dir, cause, outcome: 'none' });
+}
+
+/** LevelDB's own error: `level` wraps that of an open. */
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error;
 }
 
 function codeOf(error: unknown): unknown {

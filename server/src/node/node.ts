@@ -96,7 +96,8 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     const opened = admin;
     closing.push({ what: 'admin', run: () => opened.close() });
 
-    const level = await openLevelMeta({ dir: data.metaDir });
+    const level = await openLevelMeta({ dir: data.metaDir, clock, logger });
+    readiness.meta = level;
     closing.push({ what: 'meta', run: () => level.close() });
     const meta = world.wrapMeta?.(level) ?? level;
     clusterId = await clusterIdOf(meta, random);

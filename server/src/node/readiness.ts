@@ -1,4 +1,5 @@
 import type { EngineHealth, Listener, Storage, StorageStatus } from '@robustmq/core';
+import type { LevelMeta } from '@robustmq/meta';
 
 export type Phase = 'starting' | 'running' | 'draining' | 'failed';
 
@@ -28,6 +29,7 @@ export interface Problem {
 export class Readiness {
   phase: Phase = 'starting';
   storage: Storage | undefined;
+  meta: Pick<LevelMeta, 'health'> | undefined;
   #failure: Problem | undefined;
 
   /** For good: something happened that nothing here can heal. */
@@ -49,6 +51,8 @@ export class Readiness {
       problems.push({ code: 'NODE_STARTING', where: 'node', detail: 'the node is starting' });
     if (this.phase === 'draining')
       problems.push({ code: 'NODE_DRAINING', where: 'node', detail: 'the node is stopping: use another one' });
+    const meta = this.meta?.health();
+    if (meta?.status === 'failed') problems.push({ code: 'META_UNAVAILABLE', where: 'meta', detail: meta.detail });
     const engines = storage?.engines ?? [];
     const full = new Set(engines.filter(({ health }) => health.status === 'full').map(({ instance }) => instance));
     for (const problem of storage?.problems ?? [])
