@@ -1,3 +1,4 @@
+import { crc32c } from '@node-rs/crc32';
 import {
   type EngineDefinition,
   type EngineInstance,
@@ -11,7 +12,7 @@ import {
 import { MemoryMeta, SeededRandom } from '@robustmq/core/testing';
 import memoryEngine from '@robustmq/engine-memory';
 import { afterEach, describe, expect, it } from 'vitest';
-import { batch, type Node, openInstanceOf, openNode, readAll, shardOf } from './harness.ts';
+import { batch, type Node, openInstanceOf, openMemoryInstance, openNode, readAll, shardOf } from './harness.ts';
 
 const nodes: Node[] = [];
 afterEach(async () => {
@@ -38,6 +39,27 @@ async function flakyInstance(
     open: async (ctx) => flaky(await (memoryEngine as EngineDefinition).open(ctx), fate, recovers),
   };
   return openInstanceOf(definition, 'memory', meta);
+}
+
+/** The memory engine with its writers wrapped. */
+function wrappedInstance(meta: Meta, wrap: (writer: SegmentWriter) => SegmentWriter): Promise<EngineInstance> {
+  const open: EngineDefinition['open'] = async (ctx) => {
+    const engine = await (memoryEngine as EngineDefinition).open(ctx);
+    return {
+      ...flaky(
+        engine,
+        () => 'fine',
+        () => true,
+      ),
+      create: async (id, options) => wrap(await engine.create(id, options)),
+    };
+  };
+  return openInstanceOf({ ...(memoryEngine as EngineDefinition), open }, 'memory', meta);
+}
+
+/** The writer's methods, as an object that can be spread. */
+function bound(writer: SegmentWriter): SegmentWriter {
+  return flakyWriter(writer, () => 'fine');
 }
 
 function flaky(engine: StorageEngine, fate: () => Fate, recovers: () => boolean): StorageEngine {
@@ -179,6 +201,158 @@ describe('Shard whose writer fails', () => {
     expect(after.base).toBeGreaterThan(1);
     expect(await readAll(shard)).toEqual([`${after.base}:d`]);
     expect(storage.status().ready).toBe(true);
+  });
+
+  it('recovers a writer that refuses credit, and lets the event loop live while every new one does so too', async () => {
+    const meta = new MemoryMeta();
+    let broken = false;
+    const refusal = () => Promise.reject(new StorageError('WRITER_FAILED', 'failed while nothing was in flight'));
+    const engines = new Map([
+      [
+        'memory',
+        await wrappedInstance(meta, (writer) => ({
+          ...bound(writer),
+          ready: (n) => (broken ? refusal() : writer.ready(n)),
+        })),
+      ],
+    ]);
+    const { storage } = await node({ meta, engines });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['a'])]);
+    broken = true;
+    const waiting = shard.append([batch(['b'])]);
+    // a timer runs: this was an endless chain of microtasks once
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    broken = false;
+    expect(await waiting).toMatchObject({ base: 1 });
+    expect(await readAll(shard)).toEqual(['0:a', '1:b']);
+  });
+
+  it('does not take a later batch of a producer for its first while an earlier one was refused', async () => {
+    const meta = new MemoryMeta();
+    const fates: Fate[] = ['fine', 'disk full'];
+    const engines = new Map([['memory', await flakyInstance(meta, () => fates.shift() ?? 'fine')]]);
+    const { storage } = await node({ meta, engines });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['warm'])]);
+    await expect(shard.append([batch(['zero'], { id: 9, sequence: 0 })])).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await expect(shard.append([batch(['one'], { id: 9, sequence: 1 })])).rejects.toMatchObject({
+      code: 'SEQUENCE_GAP',
+    });
+    expect(await shard.append([batch(['zero'], { id: 9, sequence: 0 })])).toMatchObject({ base: 1, duplicate: false });
+    expect(await shard.append([batch(['one'], { id: 9, sequence: 1 })])).toMatchObject({ base: 2, duplicate: false });
+    // what lies behind all that is remembered is no duplicate either: nobody has that batch in hand
+    for (let i = 2; i < 12; i++) await shard.append([batch([`${i}`], { id: 9, sequence: i })]);
+    await expect(shard.append([batch(['zero'], { id: 9, sequence: 0 })])).rejects.toMatchObject({
+      code: 'SEQUENCE_GAP',
+    });
+  });
+
+  it('goes on in order when one append is refused with others behind it in flight', async () => {
+    for (let seed = 1; seed <= 30; seed++) {
+      const random = new SeededRandom(seed);
+      const meta = new MemoryMeta();
+      const engines = new Map([
+        ['memory', await flakyInstance(meta, () => (random.next() < 0.2 ? 'disk full' : 'fine'))],
+      ]);
+      const { storage } = await node({ meta, engines });
+      const shard = await shardOf(storage, 't');
+      const stored: string[] = [];
+      const send = async (text: string): Promise<void> => {
+        try {
+          const { base } = await shard.append([batch([text])]);
+          stored[base] = `${base}:${text}`;
+        } catch (error) {
+          expect(error, `seed ${seed}`).toMatchObject({ code: 'DISK_FULL', outcome: 'none' });
+          await send(text);
+        }
+      };
+      await Promise.all(Array.from({ length: 40 }, (_, i) => send(`${i}`)));
+      expect(stored.length, `seed ${seed}`).toBe(40);
+      expect(await readAll(shard), `seed ${seed}`).toEqual(stored);
+    }
+  });
+
+  it('ends every wait while Meta is away: by time, by the signal, and says what is wrong', async () => {
+    const inner = new MemoryMeta();
+    let away = false;
+    const meta: Meta = {
+      get: (key) => inner.get(key),
+      list: (options) => inner.list(options),
+      watch: (options) => inner.watch(options),
+      commitEach: (mutations) => inner.commitEach(mutations),
+      commit: (mutation) =>
+        away ? Promise.reject(new StorageError('META_UNAVAILABLE', 'nobody answers')) : inner.commit(mutation),
+    };
+    const { storage } = await node({ meta, tuning: { recoverTimeoutMs: 1500 } });
+    const shard = await shardOf(storage, 't');
+    away = true;
+    const abort = new AbortController();
+    const aborted = shard.append([batch(['a'])], { signal: abort.signal });
+    const timedOut = shard.append([batch(['b'])]);
+    abort.abort();
+    await expect(aborted).rejects.toMatchObject({ code: 'ABORTED', outcome: 'none' });
+    await expect(timedOut).rejects.toMatchObject({ code: 'TIMEOUT', outcome: 'none' });
+    await expect
+      .poll(() => storage.status().problems, { timeout: 6000 })
+      .toMatchObject([{ code: 'META_UNAVAILABLE', where: 't/0' }]);
+    away = false;
+    expect(await shard.append([batch(['c'])])).toMatchObject({ base: 0 });
+    await expect.poll(() => storage.status().ready).toBe(true);
+  });
+
+  it('does not let an alter or a drain wait for a shard that waits for a person', async () => {
+    const meta = new MemoryMeta();
+    const fates: Fate[] = ['fine', 'not applied'];
+    const recovers = () => {
+      throw new StorageError('CORRUPT', 'a proven batch is damaged');
+    };
+    const engines = new Map([
+      ['memory', await flakyInstance(meta, () => fates.shift() ?? 'fine', recovers)],
+      ['other', await openMemoryInstance('other', meta)],
+    ]);
+    const { storage } = await node({ meta, engines });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['a'])]);
+    await expect(shard.append([batch(['b'])])).rejects.toMatchObject({ code: 'CORRUPT' });
+    await expect(storage.alterTopic('t', { engine: 'other' })).rejects.toMatchObject({ code: 'CORRUPT' });
+    await storage.drain();
+  });
+
+  it('shows no reader what the engine has committed and the shard has not', async () => {
+    const meta = new MemoryMeta();
+    const fates: Fate[] = ['fine', 'applied, reply lost'];
+    let recovers = false;
+    const engines = new Map([
+      [
+        'memory',
+        await flakyInstance(
+          meta,
+          () => fates.shift() ?? 'fine',
+          () => recovers,
+        ),
+      ],
+    ]);
+    const { storage } = await node({ meta, engines });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['a'])]);
+    const doubtful = shard.append([batch(['b'])]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await shard.read(0, { maxBytes: 10_000 })).toMatchObject({ next: 1, offsets: { committed: 1 } });
+    recovers = true;
+    expect(await doubtful).toMatchObject({ base: 1 });
+    expect(await readAll(shard)).toEqual(['0:a', '1:b']);
+  });
+
+  it('refuses a few bytes that claim to be millions of records', async () => {
+    const { storage } = await node();
+    const shard = await shardOf(storage, 't');
+    const lying = batch(['a']);
+    const view = new DataView(lying.buffer, lying.byteOffset);
+    view.setInt32(23, 999_999);
+    view.setInt32(57, 1_000_000);
+    view.setUint32(17, crc32c(lying.subarray(21)));
+    await expect(shard.append([lying])).rejects.toMatchObject({ code: 'BATCH_INVALID' });
   });
 
   it('aborts an append that was not admitted, and only the wait of one that was', async () => {
