@@ -1,5 +1,5 @@
 /**
- * What the main thread and the WAL worker share: the ring that entries are copied into, four counters, and the few messages beside
+ * What the main thread and the WAL worker share: the ring that entries are copied into, a few counters, and the few messages beside
  * them. The counters are 32 bits wide and wrap; the ring is smaller than 2^31 bytes, so their differences are exact.
  */
 export const CONTROL = {
@@ -11,9 +11,18 @@ export const CONTROL = {
   wake: 2,
   /** Changed with every message to the worker. */
   mail: 3,
+  /** Odd while the worker changes the three below, which belong together. */
+  turn: 4,
+  /** Of the published bytes, those on the disk. */
+  durable: 5,
+  /** Where the next group goes: the file, and the place in it. */
+  sequence: 6,
+  offset: 7,
+  /** 1 from the worker's `progress` until the main thread has seen all there was to see: one such message is under way at most. */
+  told: 8,
 } as const;
 
-export const CONTROL_INTS = 4;
+export const CONTROL_INTS = 9;
 
 export interface WorkerStart {
   readonly ring: SharedArrayBuffer;
@@ -43,8 +52,8 @@ export type ToWorker =
   | { readonly kind: 'stop' };
 
 export type FromWorker =
-  /** Everything below `end` is on the disk; the next group begins at `offset` of file `sequence`. */
-  | { readonly kind: 'durable'; readonly end: number; readonly sequence: number; readonly offset: number }
+  /** More is on the disk: the counters say how much. */
+  | { readonly kind: 'progress' }
   /** The worker has left a file behind, full. */
   | { readonly kind: 'left'; readonly sequence: number; readonly zeroedBytes: number }
   /** It has no room for the next group, has written nothing of it, and waits for `retry`. */

@@ -21,6 +21,7 @@
  * The body CRC of an append covers the first 21 bytes of each batch only: the rest is under the CRC in there.
  */
 import { crc32c } from '@node-rs/crc32';
+import { crc32cSmall } from './crc32c-small.ts';
 
 export const WAL_MAGIC = 0x57514d52;
 export const WAL_VERSION = 1;
@@ -68,7 +69,6 @@ export function entryBytes(bodyBytes: number): number {
 export class HeaderWriter {
   readonly bytes: Buffer = Buffer.alloc(GROUP_HEADER_BYTES);
   readonly #view: DataView = new DataView(this.bytes.buffer, this.bytes.byteOffset, GROUP_HEADER_BYTES);
-  readonly #entryCovered: Buffer = this.bytes.subarray(4, ENTRY_HEADER_BYTES);
   readonly #groupCovered: Buffer = this.bytes.subarray(0, GROUP_HEADER_BYTES - 4);
   /** The 48 bytes that {@link entry} writes. */
   readonly entryBytes: Buffer = this.bytes.subarray(0, ENTRY_HEADER_BYTES);
@@ -108,7 +108,7 @@ export class HeaderWriter {
     setUint64(view, 32, offset);
     view.setUint32(40, count, true);
     view.setUint32(44, bodyCrc, true);
-    view.setUint32(0, crc32c(this.#entryCovered), true);
+    view.setUint32(0, crc32cSmall(this.bytes, 4, ENTRY_HEADER_BYTES), true);
   }
 }
 
@@ -135,7 +135,7 @@ export function readEntryHeader(
 ): EntryHeader | undefined {
   if (at + ENTRY_HEADER_BYTES > bytes.length) return undefined;
   if (getUint64(bytes, at + 16) !== position || bytes.readUInt32LE(at + 12) !== generation) return undefined;
-  if (bytes.readUInt32LE(at) !== crc32c(bytes.subarray(at + 4, at + ENTRY_HEADER_BYTES))) return undefined;
+  if (bytes.readUInt32LE(at) !== crc32cSmall(bytes, at + 4, at + ENTRY_HEADER_BYTES)) return undefined;
   return {
     kind: bytes[at + 8] ?? 0,
     parts: bytes.readUIntLE(at + 9, 3),
@@ -160,7 +160,7 @@ export function isBodyWhole(bytes: Buffer, at: number, header: EntryHeader): boo
   let batch = from;
   for (let part = 0; part < header.parts; part++) {
     if (batch + BATCH_HEAD_BYTES > to) return false;
-    crc = crc32c(bytes.subarray(batch, batch + BATCH_HEAD_BYTES), crc);
+    crc = crc32cSmall(bytes, batch, batch + BATCH_HEAD_BYTES, crc);
     const end = batch + 12 + bytes.readInt32BE(batch + 8);
     if (end < batch + BATCH_HEAD_BYTES || end > to) return false;
     if (crc32c(bytes.subarray(batch + BATCH_HEAD_BYTES, end)) !== bytes.readUInt32BE(batch + 17)) return false;

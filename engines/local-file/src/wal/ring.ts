@@ -3,6 +3,15 @@ import { CONTROL, CONTROL_INTS } from './channel.ts';
 /** While the main thread fills the ring, the worker may as well begin to write. */
 const EARLY_BYTES = 128 * 1024;
 
+/** How far the worker has come. */
+export interface Progress {
+  turn: number;
+  /** Bytes of what was written into the ring that are not on the disk. */
+  behind: number;
+  sequence: number;
+  offset: number;
+}
+
 /** The main thread's end of the ring: bytes go in here and leave when the worker has put them on the disk. */
 export class Ring {
   readonly memory: SharedArrayBuffer;
@@ -74,6 +83,30 @@ export class Ring {
   /** All but the last `left` bytes are out. */
   consumed(left: number): void {
     this.#free = this.#bytes.length - left;
+  }
+
+  /**
+   * What is on the disk, in `into`, where it is new.
+   * @returns false when nothing is new, or when the worker is just about to change it: it will say so
+   */
+  look(into: Progress): boolean {
+    const ints = this.#ints;
+    const turn = Atomics.load(ints, CONTROL.turn);
+    if (turn === into.turn || (turn & 1) === 1) return false;
+    const behind = (this.#written - Atomics.load(ints, CONTROL.durable)) | 0;
+    const sequence = Atomics.load(ints, CONTROL.sequence);
+    const offset = Atomics.load(ints, CONTROL.offset);
+    if (Atomics.load(ints, CONTROL.turn) !== turn) return false;
+    into.turn = turn;
+    into.behind = behind;
+    into.sequence = sequence;
+    into.offset = offset;
+    return true;
+  }
+
+  /** From here on the worker tells when there is more. Whoever calls this looks once more. */
+  listenAgain(): void {
+    Atomics.store(this.#ints, CONTROL.told, 0);
   }
 
   mark(): { readonly published: number; readonly ringOffset: number } {

@@ -65,10 +65,9 @@ export class WalFiles {
     return { path: file.path, sequence: file.sequence, zeroedBytes: file.zeroedBytes };
   }
 
-  /** The worker writes into this one now. */
+  /** The worker writes into this one now, and has written into those in front of it. */
   entered(sequence: number): void {
-    const file = this.#bySequence(sequence);
-    if (file?.state === 'granted') file.state = 'used';
+    for (const file of this.#files) if (file.state === 'granted' && file.sequence <= sequence) file.state = 'used';
   }
 
   left(sequence: number, zeroedBytes: number): void {

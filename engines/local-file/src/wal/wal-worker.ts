@@ -50,6 +50,12 @@ export class WalWorker {
     this.#ring.mailSent();
   }
 
+  /** It writes into this file now. */
+  entered(sequence: number): void {
+    this.#entered = sequence;
+    this.#granted = this.#granted.filter((granted) => granted >= sequence);
+  }
+
   async stop(): Promise<void> {
     if (!this.#stopping) {
       this.#stopping = true;
@@ -60,12 +66,8 @@ export class WalWorker {
   }
 
   #hear(message: FromWorker): void {
-    if (message.kind === 'durable' && message.sequence !== this.#entered) {
-      this.#entered = message.sequence;
-      this.#granted = this.#granted.filter((sequence) => sequence >= message.sequence);
-    } else if (message.kind === 'left') {
-      this.#granted = this.#granted.filter((sequence) => sequence > message.sequence);
-    } else if (message.kind === 'failed') this.#granted = [];
+    if (message.kind === 'left') this.#granted = this.#granted.filter((sequence) => sequence > message.sequence);
+    else if (message.kind === 'failed') this.#granted = [];
     this.#listener(message);
   }
 

@@ -1,9 +1,10 @@
 import { crc32c } from '@node-rs/crc32';
 import type { Clock, StorageError, Timer } from '@robustmq/core';
 import type { FromWorker } from './channel.ts';
+import { crc32cSmall } from './crc32c-small.ts';
 import { BATCH_HEAD_BYTES, entryBytes, HeaderWriter, KIND } from './frames.ts';
 import { ReadyQueue } from './ready-queue.ts';
-import type { Ring } from './ring.ts';
+import type { Progress, Ring } from './ring.ts';
 import type { WalFiles } from './wal-files.ts';
 import type { WalWorker } from './wal-worker.ts';
 
@@ -39,18 +40,23 @@ export interface WalOptions {
   onProgress(): void;
 }
 
+/** So many have their turn before the event loop has its own. */
+const SETTLED_AT_ONCE = 1024;
+
 /** The main thread's end of the log: copies entries into the ring, and settles them as the worker reports them on the disk. */
 export class Wal {
   readonly #options: WalOptions;
   readonly #ring: Ring;
   readonly #header = new HeaderWriter();
-  /** The heads of an append's batches are gathered here for one CRC. */
-  readonly #heads = Buffer.alloc(BATCH_HEAD_BYTES);
   readonly #ready: ReadyQueue;
   #pending: Pending[] = [];
   #head = 0;
   #position: number;
   #durable: WalPlace;
+  /** What the worker has been seen to have done; everything below #durable has been settled, too. */
+  readonly #seen: Progress = { turn: 0, behind: 0, sequence: 0, offset: 0 };
+  #seenEnd: number;
+  #turning = false;
   #publishing = false;
   #markTimer: Timer | undefined;
   /** The end of the last entry that was not a mark. */
@@ -67,6 +73,7 @@ export class Wal {
     this.#ring = options.ring;
     this.#position = options.position;
     this.#durable = { position: options.position, sequence: 0, offset: 0 };
+    this.#seenEnd = options.position;
     this.#ready = new ReadyQueue(options.ring);
     options.worker.listen((message) => this.#hear(message));
     this.#grant();
@@ -77,7 +84,7 @@ export class Wal {
     return this.#position;
   }
 
-  /** Everything in front of it is on the disk. */
+  /** Everything in front of it is on the disk, and has been settled. */
   get durable(): WalPlace {
     return this.#durable;
   }
@@ -108,11 +115,7 @@ export class Wal {
     pending: Pending,
   ): void {
     let crc = 0;
-    for (const batch of batches) {
-      const heads = this.#heads;
-      for (let at = 0; at < BATCH_HEAD_BYTES; at++) heads[at] = batch[at] ?? 0;
-      crc = crc32c(heads, crc);
-    }
+    for (const batch of batches) crc = crc32cSmall(batch, 0, BATCH_HEAD_BYTES, crc);
     this.#writeHeader(KIND.append, batches.length, number, epoch, offset, count, bytes, crc);
     for (const batch of batches) this.#ring.write(batch);
     this.#finish(bytes, pending);
@@ -222,9 +225,9 @@ export class Wal {
     this.#dataEnd = this.#position;
     if (this.#ring.isWaitedFor) this.#ring.publish();
     if (this.#publishing) return;
-    // what is appended in the same turn goes into the same group
+    // what is appended in the same turn, by what the last group has settled, goes into the same group
     this.#publishing = true;
-    queueMicrotask(this.#publish);
+    process.nextTick(this.#publish);
   }
 
   readonly #publish = (): void => {
@@ -234,15 +237,14 @@ export class Wal {
 
   #hear(message: FromWorker): void {
     const { files } = this.#options;
-    if (message.kind === 'durable') {
-      if (message.sequence !== this.#durable.sequence) files.entered(message.sequence);
-      this.#durable = { position: message.end, sequence: message.sequence, offset: message.offset };
-      this.#stuck = false;
-      this.#ring.consumed(this.#position - message.end);
-      this.#settle(message.end);
-      this.#armMark();
-      this.#options.onProgress();
-    } else if (message.kind === 'left') {
+    if (message.kind === 'progress') {
+      if (this.#turning) return;
+      // not here: while messages come in one by one, nothing else has its turn
+      this.#turning = true;
+      setImmediate(this.#turn);
+      return;
+    }
+    if (message.kind === 'left') {
       files.left(message.sequence, message.zeroedBytes);
       this.#grant();
     } else if (message.kind === 'full') {
@@ -252,17 +254,67 @@ export class Wal {
     } else if (message.kind === 'failed') this.#fail(message);
   }
 
-  #settle(end: number): void {
+  /** Once in a round of the event loop while there is anything to settle. */
+  readonly #turn = (): void => {
+    const more = this.#advance(SETTLED_AT_ONCE);
+    if (!more) {
+      this.#ring.listenAgain();
+      if (!this.#look()) {
+        this.#turning = false;
+        return;
+      }
+    }
+    setImmediate(this.#turn);
+  };
+
+  /** Settles what is on the disk, `most` of it. @returns true when there is more. */
+  #advance(most: number): boolean {
+    // what was seen is finished first: else the place would never come to rest under load
+    if (this.#seenEnd === this.#durable.position && !this.#look()) return false;
+    const settled = this.#settle(this.#seenEnd, most);
+    const done = settled === this.#seenEnd;
+    if (done) {
+      const { sequence, offset } = this.#seen;
+      if (sequence !== this.#durable.sequence) {
+        this.#options.files.entered(sequence);
+        this.#options.worker.entered(sequence);
+      }
+      this.#durable = { position: settled, sequence, offset };
+    }
+    this.#stuck = false;
+    this.#ring.consumed(this.#position - settled);
+    this.#compact();
+    this.#ready.wake();
+    this.#armMark();
+    this.#options.onProgress();
+    return !done;
+  }
+
+  /** Settles all that is on the disk while the worker does nothing. */
+  #catchUp(): void {
+    while (this.#advance(Number.POSITIVE_INFINITY) || this.#look());
+  }
+
+  /** @returns true when more has been written to the disk since the last time */
+  #look(): boolean {
+    if (!this.#ring.look(this.#seen)) return false;
+    this.#seenEnd = this.#position - this.#seen.behind;
+    return true;
+  }
+
+  /** @returns the position up to which all has settled: `end`, or less when there were more than `most` */
+  #settle(end: number, most: number): number {
+    let count = 0;
     for (
       let next = this.#pending[this.#head];
       next !== undefined && next.end <= end;
       next = this.#pending[this.#head]
     ) {
+      if (count++ === most) return this.#pending[this.#head - 1]?.end ?? end;
       this.#head++;
       next.durable();
     }
-    this.#compact();
-    this.#ready.wake();
+    return end;
   }
 
   #compact(): void {
@@ -280,6 +332,7 @@ export class Wal {
 
   /** All that is in flight is void, what was durable stays so. The log goes on in a file that was never written before. */
   #fail(message: Extract<FromWorker, { kind: 'failed' }>): void {
+    this.#catchUp();
     const { files, worker } = this.#options;
     const error = this.#options.onFailure(message.code, message.detail);
     if (message.code === 'THREAD' || !files.retire(message.sequence)) {
@@ -300,6 +353,7 @@ export class Wal {
   }
 
   #failAll(error: StorageError): void {
+    this.#catchUp();
     for (const pending of this.#takePending()) pending.failed(error);
     this.#ready.fail(error);
     this.#compact();

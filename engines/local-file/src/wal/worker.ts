@@ -41,7 +41,7 @@ function commit(ready: number): void {
     }
     writer.write(bytes);
     published = ready;
-    say({ kind: 'durable', end: writer.end, sequence: writer.sequence, offset: writer.offset });
+    progress();
   } catch (error) {
     if (error instanceof NoRoom) {
       waitsForMail = true;
@@ -78,6 +78,16 @@ function sleep(wake: number): void {
   const idle = waitsForMail || failed || Atomics.load(control, CONTROL.published) === published;
   if (idle && Atomics.load(control, CONTROL.mail) === mail) Atomics.wait(control, CONTROL.wake, wake);
   Atomics.store(control, CONTROL.sleeping, 0);
+}
+
+/** The main thread clears the flag before its last look: what it has not seen, it is told. */
+function progress(): void {
+  Atomics.add(control, CONTROL.turn, 1);
+  Atomics.store(control, CONTROL.durable, published);
+  Atomics.store(control, CONTROL.sequence, writer.sequence);
+  Atomics.store(control, CONTROL.offset, writer.offset);
+  Atomics.add(control, CONTROL.turn, 1);
+  if (Atomics.exchange(control, CONTROL.told, 1) === 0) say({ kind: 'progress' });
 }
 
 function say(message: FromWorker): void {

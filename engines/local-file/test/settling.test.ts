@@ -1,0 +1,60 @@
+import { crc32c } from '@node-rs/crc32';
+import { SeededRandom } from '@robustmq/core/testing';
+import { expect, test } from 'vitest';
+import { crc32cSmall } from '../src/wal/crc32c-small.ts';
+import { batch, create, open, temporaryDirectory } from './harness.ts';
+
+test('every append settles, in order, however the threads run', async () => {
+  const dir = await temporaryDirectory();
+  const { engine } = await open(dir);
+  const writer = await create(engine, 'a');
+  const bytes = 300;
+  const settled: number[] = [];
+  let base = 0;
+  for (let round = 0; round < 300; round++) {
+    const count = 1 + ((round * 7) % 40);
+    const appends: Promise<unknown>[] = [];
+    for (let one = 0; one < count; one++, base++) {
+      const at = base;
+      await writer.ready(bytes);
+      appends.push(writer.append([batch(at, bytes - 100)], { base: at }).then(() => settled.push(at)));
+    }
+    // the main thread is away while the other one writes, looks around and falls asleep; now long, now not at all
+    if (round % 3 === 0) for (const until = performance.now() + (round % 7) / 2; performance.now() < until; );
+    if (round % 2 === 0) await Promise.all(appends);
+    else if (round % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await writer.flush();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(settled).toEqual(Array.from({ length: base }, (_, at) => at));
+  await engine.close();
+});
+
+test('the event loop has its turn while thousands of appends settle', async () => {
+  const dir = await temporaryDirectory();
+  const { engine } = await open(dir, { config: { ringBytes: 4 * 1024 * 1024, walFileBytes: 8 * 1024 * 1024 } });
+  const writer = await create(engine, 'a');
+  const settled: number[] = [];
+  const appends = Array.from({ length: 5000 }, (_, at) =>
+    writer.append([batch(at, 100)], { base: at }).then(() => settled.push(at)),
+  );
+  let most = 0;
+  for (let before = 0; settled.length < appends.length; before = settled.length) {
+    await new Promise((resolve) => setImmediate(resolve));
+    most = Math.max(most, settled.length - before);
+  }
+  await Promise.all(appends);
+  expect(most).toBeLessThanOrEqual(1024);
+  expect(settled).toEqual(Array.from({ length: 5000 }, (_, at) => at));
+  await engine.close();
+});
+
+test('the CRC of a few bytes is the CRC of the native module', () => {
+  const random = new SeededRandom(7);
+  const bytes = Buffer.from(Array.from({ length: 256 }, () => Math.floor(random.next() * 256)));
+  for (let from = 0; from < 8; from++)
+    for (let to = from; to < 100; to++) {
+      const initial = from % 2 === 0 ? 0 : bytes.readUInt32LE(to);
+      expect(crc32cSmall(bytes, from, to, initial)).toBe(crc32c(bytes.subarray(from, to), initial));
+    }
+});
