@@ -231,6 +231,42 @@ describe('A node that dies and comes back on the same engine', () => {
     const last = await node({ meta, engines });
     expect((await readAll(await shardOf(last.storage, 't'))).length).toBe(sequence);
   });
+
+  it('remembers idempotent producers when retention has emptied the log', async () => {
+    const clock = movableClock();
+    const meta = new MemoryMeta();
+    const engines = new Map([['memory', await openMemoryInstance('memory', meta)]]);
+    const options = { ...FAST, clock, meta, engines, defaults: { retention: { ms: 60_000, bytes: -1 } } };
+    const first = await openNode(options);
+    const before = await shardOf(first.storage, 't');
+    await before.append([batch(['a'], { id: 7, sequence: 0 })]);
+    clock.shift = 120_000;
+    await expect.poll(async () => (await before.offsets()).logStart).toBe(1);
+    await first.storage.drain();
+    await first.close();
+
+    const { storage } = await node(options);
+    const shard = await shardOf(storage, 't');
+    const again = () => shard.append([batch(['a'], { id: 7, sequence: 0 })]);
+    expect(await again()).toEqual({ base: 0, next: 1, duplicate: true });
+    expect(await readAll(shard)).toEqual([]);
+    // a newer segment knows it, too: then the old one goes
+    expect(await shard.append([batch(['b'], { id: 7, sequence: 1 })])).toMatchObject({ base: 1 });
+    await expect.poll(async () => (await shard.segments()).map(({ base }) => base)).toEqual([1]);
+    expect(await again()).toMatchObject({ duplicate: true });
+  });
+
+  it('keeps nothing behind retention for a producer that has been silent for a day', async () => {
+    const clock = movableClock();
+    const { storage } = await node({ ...FAST, clock, defaults: { retention: { ms: 60_000, bytes: -1 } } });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['a'], { id: 7, sequence: 0 })]);
+    clock.shift = 120_000;
+    await expect.poll(async () => (await shard.offsets()).logStart).toBe(1);
+    expect(await shard.segments()).toHaveLength(1);
+    clock.shift += 25 * 60 * 60 * 1000;
+    await expect.poll(async () => (await shard.segments()).length).toBe(0);
+  });
 });
 
 function keyed(key: string, text: string): Uint8Array {
