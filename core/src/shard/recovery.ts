@@ -69,6 +69,8 @@ function withBounds(row: SegmentRow, tiled: number, next: SegmentRow | undefined
 export function lostAtFront(rows: readonly SegmentRow[], logStart: number): SegmentRow[] {
   const lost: SegmentRow[] = [];
   let start = logStart;
+  // kept for the fold alone: that it does not reach up to here is what the lost row behind it tells
+  if (rows.some((row) => row.state === 'SEALED' && row.end <= logStart)) return lost;
   for (const row of rows) {
     if (row.state === 'DELETING' || row.end <= start) continue;
     if (row.state !== 'LOST' || row.base > start) break;

@@ -1,5 +1,6 @@
 /** The front of a shard: where its log begins, and what may go behind that. */
 import { StorageError } from '../errors.ts';
+import { ShardState } from '../fold/shard-state.ts';
 import type { SegmentRow } from './chain.ts';
 import type { ShardLog } from './log.ts';
 
@@ -61,8 +62,22 @@ export async function applyRetention(log: ShardLog): Promise<void> {
   const expired = expiredRows(log, wall).slice(0, MAX_ROWS);
   const last = expired.at(-1);
   if (last === undefined) return;
+  if (last.end <= log.logStart && expired.length === 1 && last === neededForFold(log)) return;
   await log.own();
   await dropRows(log, expired, Math.max(log.logStart, last.end), environment.tuning.deleteGraceMs);
+}
+
+/**
+ * The newest segment, as long as nothing else tells what producers have sent: without it the batch that is sent again after a restart would
+ * be stored twice. The log may begin behind it; it goes once the next segment holds something, or the producers are forgotten.
+ */
+function neededForFold(log: ShardLog): SegmentRow | undefined {
+  const newest = log.rows.at(-1);
+  if (newest?.state !== 'SEALED' || (log.open?.stats.batches ?? 0) > 0) return undefined;
+  if (newest.endState === undefined) return newest;
+  const { producers } = ShardState.decode(Buffer.from(newest.endState, 'base64'), newest.id);
+  producers.expire(log.environment.clock.wall());
+  return producers.size === 0 ? undefined : newest;
 }
 
 /**
@@ -75,7 +90,8 @@ export async function dropOldest(log: ShardLog, instance: string): Promise<boole
   if (row === undefined) return false;
   await log.own();
   if (index === 0) {
-    await dropRows(log, [row], Math.max(log.logStart, row.end), 0);
+    // room comes first: what producers have sent is known as long as this process lives, which is all that such an engine promises
+    await dropRows(log, [row], Math.max(log.logStart, row.end), 0, () => undefined);
     await sweepDeleting(log);
     return true;
   }
@@ -129,18 +145,21 @@ function leadingBelow(log: ShardLog, logStart: number): SegmentRow[] {
   return firstKept < 0 ? [...log.rows] : log.rows.slice(0, firstKept);
 }
 
-/** Moves the log's start up, and the rows that lie below it out of the chain. */
+/** Moves the log's start up, and the rows that lie below it, but for the one `kept`, out of the chain. */
 async function dropRows(
   log: ShardLog,
   candidates: readonly SegmentRow[],
   logStart: number,
   graceMs: number,
+  kept: (log: ShardLog) => SegmentRow | undefined = neededForFold,
 ): Promise<void> {
   const deleteAfter = Math.floor(log.environment.clock.wall() + graceMs);
   await log.change(() => {
     // a merge may have put another row in a candidate's place meanwhile: that one goes next time
-    const rows = candidates.filter((row) => log.rows.includes(row));
+    const needed = kept(log);
+    const rows = candidates.filter((row) => row !== needed && log.rows.includes(row));
     const start = Math.max(log.logStart, logStart);
+    if (rows.length === 0 && start === log.logStart) return undefined;
     // there is nothing behind a lost segment's row
     const lost = rows.filter((row) => row.state === 'LOST');
     const deleting = rows
