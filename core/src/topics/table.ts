@@ -52,6 +52,8 @@ export class TopicTable {
   readonly #byName = new Map<string, KnownTopic>();
   readonly #byId = new Map<string, KnownTopic>();
   readonly #listeners = new Set<(event: TopicEvent) => void>();
+  /** Topics that this node has removed and the watch has not: what it still tells about them is older. No more than a watch may lag behind. */
+  readonly #removed = new Map<string, number>();
   #revision = 0;
   #watching: Promise<void> = Promise.resolve();
 
@@ -102,6 +104,7 @@ export class TopicTable {
       settings: { ...settings, shards: row.shards },
       origins,
     };
+    if (known === undefined && revision <= (this.#removed.get(row.name) ?? 0)) return topic;
     const replaced = known !== undefined && known.row.id !== row.id;
     if (replaced) this.remove(row.name, revision);
     this.#byName.set(row.name, { topic, row, revision });
@@ -113,6 +116,7 @@ export class TopicTable {
   remove(name: string, revision: number): void {
     const known = this.#byName.get(name);
     if (known === undefined || known.revision > revision) return;
+    if (revision > this.#revision) this.#removed.set(name, revision);
     this.#byName.delete(name);
     this.#byId.delete(known.row.id);
     this.#emit({ type: 'deleted', topic: known.topic });
@@ -132,7 +136,7 @@ export class TopicTable {
       more = page.more && after !== undefined;
     }
     for (const name of [...this.#byName.keys()]) if (!seen.has(name)) this.remove(name, revision);
-    this.#revision = revision;
+    this.#caughtUp(revision);
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -158,7 +162,15 @@ export class TopicTable {
       const name = event.key.slice(TOPICS.length);
       if (event.type === 'put') this.put(topicCodec.decode(event.value, event.key), event.revision);
       else this.remove(name, event.revision);
-      this.#revision = Math.max(this.#revision, event.revision);
+      this.#caughtUp(Math.max(this.#revision, event.revision));
+    }
+  }
+
+  #caughtUp(revision: number): void {
+    this.#revision = revision;
+    for (const [name, removed] of this.#removed) {
+      if (removed > revision) break; // in order of removal, more or less: what is left behind goes next time
+      this.#removed.delete(name);
     }
   }
 
