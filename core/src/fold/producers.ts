@@ -56,9 +56,8 @@ export class Producers {
     let producer = this.#producers.get(producerId);
     if (producer === undefined || producer.epoch !== producerEpoch) {
       producer = { epoch: producerEpoch, batches: [], lastSeen: now };
-    } else {
-      this.#producers.delete(producerId); // to the end: the map is in order of last use
     }
+    this.#producers.delete(producerId); // to the end: the map is in order of last use
     this.#producers.set(producerId, producer);
     producer.lastSeen = now;
     producer.batches.push(remember(header));
