@@ -12,27 +12,19 @@
  */
 import type { AppendResult, Topic } from '../adapter.ts';
 import type { SegmentWriter } from '../engine.ts';
-import { isStorageError, StorageError } from '../errors.ts';
-import { ShardState } from '../fold/shard-state.ts';
+import { StorageError } from '../errors.ts';
 import type { EngineInstance } from '../storage-options.ts';
 import { WaitSet } from '../wait/waiter.ts';
 import { AppendEntry } from './append-entry.ts';
-import { AppendQueue } from './append-queue.ts';
 import { isUnsealed, type SegmentRow } from './chain.ts';
 import { ChainRecorder } from './chain-recorder.ts';
 import { type ChainChange, ChainStore } from './chain-store.ts';
+import { Dispatcher, type DispatchHost } from './dispatcher.ts';
 import { instanceOf, pause, type ShardEnvironment } from './environment.ts';
+import { asStorageError, isForAPerson } from './failure.ts';
 import { OpenSegment } from './open-segment.ts';
 import { lostAtFront, recoverChain, sealedRow, stateAtEnd } from './recovery.ts';
 
-/** The row of the next segment is prepared when the open one has this share of its bytes. */
-const PREPARE_AT = 0.8;
-/** How often one append is tried again after a refusal that should not happen, before it is given up. */
-const MAX_ATTEMPTS = 5;
-/** Appends that wait together go to the engine as one, up to these bytes; */
-const GROUP_BYTES = 1024 * 1024;
-/** and while this many are on their way, others wait to go together. */
-const MAX_GROUPS = 2;
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 5000;
 const MAX_OPEN_RETRY_MS = 30_000;
@@ -44,7 +36,7 @@ export interface PlannedChange {
   readonly apply: () => void;
 }
 
-export class ShardLog {
+export class ShardLog implements DispatchHost {
   topic: Topic;
   readonly index: number;
   readonly environment: ShardEnvironment;
@@ -58,30 +50,22 @@ export class ShardLog {
   /** What was replaced or dropped and waits for its end. */
   deleting: SegmentRow[] = [];
   open: OpenSegment | undefined;
-  committed = 0;
   logStart = 0;
   /** The operator has given up what can't be recovered. */
   acceptLoss = false;
   /** Leftovers of copies that an earlier process did not finish are gone. */
   copiesSwept = false;
 
-  readonly #queue: AppendQueue;
+  readonly #dispatcher: Dispatcher;
   #phase: Phase = 'new';
   #loaded: Promise<void> | undefined;
-  #state = new ShardState();
   #epoch = 0;
-  /** The next offset to give out. */
-  #next = 0;
   #recovering = false;
   /** Writers in a row that failed before they took anything: each is waited for longer. */
   #fruitless = 0;
   /** Monotonic ms before which opening the shard is not tried again. */
   #retryAt = 0;
   #retryDelay = FIRST_RETRY_MS;
-  #waitingForCredit = false;
-  #groups = 0;
-  /** Something was refused: its place, and those behind it, are known only when nothing is in flight. */
-  #holding = false;
   #changeWaiters: (() => void)[] = [];
   #draining = false;
   #lastChange: Promise<unknown> = Promise.resolve();
@@ -92,7 +76,15 @@ export class ShardLog {
     this.index = index;
     this.store = new ChainStore({ ...environment, topicId: topic.id, shard: index });
     this.recorder = new ChainRecorder(environment, this.store, topic.id, index);
-    this.#queue = new AppendQueue(environment.tuning.shardWindowBytes, () => this.where);
+    this.#dispatcher = new Dispatcher(this);
+  }
+
+  get committed(): number {
+    return this.#dispatcher.committed;
+  }
+
+  get dispatchPhase(): 'ready' | 'busy' | 'stopped' {
+    return this.#phase === 'ready' || this.#phase === 'stopped' ? this.#phase : 'busy';
   }
 
   get epoch(): number {
@@ -109,7 +101,7 @@ export class ShardLog {
 
   /** Bytes that appends hold here until they settle. */
   get heldBytes(): number {
-    return this.#queue.heldBytes;
+    return this.#dispatcher.queue.heldBytes;
   }
 
   /** Resolves when reads can be served: the chain is known, and so is the end of what was committed. */
@@ -148,7 +140,7 @@ export class ShardLog {
 
   /** Ends the wait of appends that have waited for too long, whatever for. Called from time to time. */
   giveUpOverdue(): void {
-    if (!this.#queue.hasWaiting) return;
+    if (!this.#dispatcher.queue.hasWaiting) return;
     const cause =
       this.unavailable ??
       this.store.trouble ??
@@ -177,8 +169,8 @@ export class ShardLog {
       this.#checkAdmission(signal);
       const since = this.environment.clock.monotonic();
       const entry = new AppendEntry(batches, this.topic.settings.maxMessageBytes, signal, since);
-      this.#queue.add(entry);
-      this.#pump();
+      this.#dispatcher.queue.add(entry);
+      this.#dispatcher.pump();
       return entry.result;
     } catch (error) {
       return Promise.reject(error);
@@ -186,7 +178,7 @@ export class ShardLog {
   }
 
   ready(): Promise<void> | undefined {
-    return this.#queue.room();
+    return this.#dispatcher.queue.room();
   }
 
   /** The topic's settings have changed. Resolves when new appends follow them. */
@@ -213,9 +205,9 @@ export class ShardLog {
     this.#draining = true;
     if (this.#phase === 'new') return;
     const isBusy = () =>
-      !this.#queue.isEmpty || (this.#phase !== 'ready' && this.#phase !== 'idle' && this.#phase !== 'new');
+      !this.#dispatcher.queue.isEmpty || (this.#phase !== 'ready' && this.#phase !== 'idle' && this.#phase !== 'new');
     while (this.#phase !== 'stopped' && !this.#needsPerson() && isBusy()) {
-      if (this.#queue.hasWaiting) this.#pump();
+      if (this.#dispatcher.queue.hasWaiting) this.#dispatcher.pump();
       await this.#changed();
     }
     if (this.#phase !== 'ready') return;
@@ -229,7 +221,7 @@ export class ShardLog {
     this.#phase = 'stopped';
     this.unavailable ??= error;
     this.store.stop();
-    this.#queue.failAll(error);
+    this.#dispatcher.queue.failAll(error);
     this.open?.writer.close().catch(() => {}); // the engine settles what is in flight when it is closed
     this.waiters.wake();
     this.#tellChange();
@@ -272,7 +264,7 @@ export class ShardLog {
       this.#failAll(asStorageError(error, this.where));
       throw error;
     }
-    this.#pump();
+    this.#dispatcher.pump();
     this.#tellChange();
   }
 
@@ -286,8 +278,7 @@ export class ShardLog {
   #settleRows(rows: readonly SegmentRow[]): void {
     this.rows = rows.filter((row) => row.state !== 'DELETING').sort((a, b) => a.base - b.base || a.seq - b.seq);
     this.deleting = rows.filter((row) => row.state === 'DELETING');
-    this.committed = Math.max(this.logStart, this.rows.at(-1)?.end ?? 0);
-    this.#next = this.committed;
+    this.#dispatcher.startFrom(Math.max(this.logStart, this.rows.at(-1)?.end ?? 0));
   }
 
   /** Takes a new epoch and seals what an earlier owner, or this one before it failed, left open. */
@@ -303,10 +294,10 @@ export class ShardLog {
         await this.store.commit({ head, puts: recovering.filter((row) => row.state === 'RECOVERING') });
         await this.#recoverRows(recovering);
       } else {
-        const row = this.#queue.hasWaiting ? this.recorder.newRow(this.#target(), this.#epoch) : undefined;
-        await this.recorder.takeOver(head, this.#next, row);
+        const row = this.#dispatcher.queue.hasWaiting ? this.recorder.newRow(this.#target(), this.#epoch) : undefined;
+        await this.recorder.takeOver(head, this.committed, row);
       }
-      this.#state = await stateAtEnd(this.environment, this.rows);
+      this.#dispatcher.state = await stateAtEnd(this.environment, this.rows);
       this.unavailable = undefined;
       this.#retryDelay = FIRST_RETRY_MS;
       if (this.phase !== 'stopped') this.#phase = 'ready';
@@ -354,179 +345,42 @@ export class ShardLog {
     if (signal?.aborted) throw new StorageError('ABORTED', 'aborted before it was admitted', { where: this.where });
     const refusal = this.refusal();
     if (refusal !== undefined) throw refusal;
-    if (this.#queue.isOverfull)
+    if (this.#dispatcher.queue.isOverfull)
       throw new StorageError('BACKPRESSURE', 'more is waiting than the shard takes', {
         where: this.where,
         hint: 'Wait for ready() before append()',
       });
   }
 
-  /** Sends what waits on its way, as far as the phase, the credit and Meta's reservations let it. */
-  #pump(): void {
-    while (this.#queue.hasWaiting && !this.#waitingForCredit) {
-      if (this.#phase !== 'ready') {
-        this.#wakeUp();
-        return;
-      }
-      if (this.#holding || this.#groups >= MAX_GROUPS) return;
-      const { open } = this;
-      if (open === undefined || this.#mustRoll(open)) {
-        this.#roll(true).catch(() => {}); // it deals with its own failures
-        return;
-      }
-      const room = this.topic.settings.segment.bytes - open.dispatchedBytes;
-      const group = this.#queue.next(Math.min(GROUP_BYTES, room));
-      const next = this.#next + group.offsets;
-      this.recorder.reserve(
-        next,
-        () => this.#pump(),
-        (error) => this.#lostOwnership(error),
-      );
-      if (group.count === 0 || next > this.recorder.reserved || this.#needsCredit(open, group.bytes)) return;
-      this.#dispatch(this.#queue.take(group.count), open);
-    }
-  }
-
-  #needsCredit(open: OpenSegment, bytes: number): boolean {
-    const credit = open.writer.ready(bytes);
-    if (credit === undefined) return false;
-    this.#waitingForCredit = true;
-    credit.then(
-      () => {
-        this.#waitingForCredit = false;
-        this.#pump();
-      },
-      (error: unknown) => {
-        this.#waitingForCredit = false;
-        this.#writerFailed(open, error);
-        this.#afterSettlement();
-      },
-    );
-    return true;
-  }
-
-  /** Entries that waited together are one append to the engine: one promise, one frame, one settlement for all of them. */
-  #dispatch(entries: readonly AppendEntry[], open: OpenSegment): void {
-    const base = this.#next;
-    const group: AppendEntry[] = [];
-    const batches: Uint8Array[] = [];
-    for (const entry of entries) {
-      if (!this.#launch(entry)) continue;
-      group.push(entry);
-      for (const batch of entry.batches) batches.push(batch);
-      open.dispatchedBytes += entry.bytes;
-    }
-    if (group.length === 0) return;
-    this.#groups++;
-    open.writer.append(batches, { base }).then(
-      () => this.#appended(group, open),
-      (error: unknown) => this.#refused(group, open, error),
-    );
-    if (open.dispatchedBytes > PREPARE_AT * this.topic.settings.segment.bytes) this.#prepare();
-  }
-
-  /** Gives an entry its offsets, unless it is a repetition or refused. */
-  #launch(entry: AppendEntry): boolean {
-    try {
-      const verdict = this.#queue.judge(entry, this.#state.producers);
-      if (verdict.kind === 'new') {
-        entry.assign(this.#next, this.#epoch);
-        this.#queue.launch(entry);
-        this.#next = entry.next;
-        return true;
-      }
-      this.environment.counters.duplicateBatches.value++;
-      if (verdict.kind === 'duplicate')
-        this.#queue.resolve(entry, { base: verdict.base, next: verdict.next, duplicate: true });
-      else this.#queue.follow(entry, verdict.entry);
-    } catch (error) {
-      this.#queue.reject(entry, error);
-    }
-    return false;
-  }
-
-  #prepare(): void {
-    const target = this.environment.engines.get(this.topic.settings.engine);
-    if (target !== undefined) this.recorder.prepare(target, this.#epoch, (error) => this.#lostOwnership(error));
-  }
-
-  #appended(group: readonly AppendEntry[], open: OpenSegment): void {
-    this.#groups--;
-    const now = this.environment.clock.wall();
-    for (const entry of group) this.#commit(entry, open, now);
-    this.waiters.wake();
-    this.#afterSettlement();
-  }
-
-  #commit(entry: AppendEntry, open: OpenSegment, now: number): void {
-    for (let i = 0; i < entry.headers.length; i++) {
-      const header = entry.headers[i];
-      const batch = entry.batches[i];
-      if (header === undefined || batch === undefined) continue;
-      this.#state.apply(header, now);
-      open.stats.add(header, batch, 0, now);
-    }
-    this.committed = entry.next;
-    const { counters } = this.environment;
-    counters.appendedBytes.value += entry.bytes;
-    counters.appendedBatches.value += entry.batches.length;
-    this.#queue.resolve(entry, { base: entry.base, next: entry.next, duplicate: false });
-  }
-
-  #refused(group: readonly AppendEntry[], open: OpenSegment, error: unknown): void {
-    this.#groups--;
-    const failure = asStorageError(error, this.where);
-    const isNone = failure.outcome === 'none';
-    if (this.#phase === 'stopped') {
-      for (const entry of group) this.#queue.reject(entry, failure);
-    } else if (isNone) {
-      this.#holding = true;
-      for (const entry of group) open.dispatchedBytes -= entry.bytes;
-      if (failure.code === 'SEGMENT_MUST_ROLL') open.mustRoll = true;
-      const again = isStorageError(failure, ...MISSED_ITS_TURN) && (group[0]?.attempts ?? 0) < MAX_ATTEMPTS;
-      for (const entry of group) {
-        if (again) this.#queue.refuse(entry);
-        else this.#queue.reject(entry, failure);
-      }
-    } else {
-      for (const entry of group) this.#queue.doubt(entry);
-    }
-    if (!isNone || isStorageError(failure, 'WRITER_FAILED', 'FENCED', 'CLOSED', 'IO_ERROR'))
-      this.#writerFailed(open, error);
-    this.#afterSettlement();
-  }
-
   /** The writer will take nothing any more. Its segment is recovered once everything in flight has settled. */
-  #writerFailed(open: OpenSegment, error: unknown): void {
+  writerFailed(open: OpenSegment, error: unknown): void {
     if (this.#phase !== 'ready' || this.open !== open) return;
     this.#phase = 'recovering';
     const fields = { shard: this.where, segment: open.row.id, err: error };
     this.environment.logger.warn(fields, 'a writer failed, the segment is recovered');
   }
 
-  #afterSettlement(): void {
-    if (!this.#queue.hasInflight) {
-      if (this.#phase === 'recovering') {
-        this.#recoverWriter().catch(() => {}); // it deals with its own failures
-        return;
-      }
-      if (this.#holding) {
-        this.#holding = false;
-        this.#next = this.committed;
-      }
-      this.environment.counters.redispatched.value += this.#queue.requeueRefused();
-    }
-    this.#pump();
+  landed(): boolean {
+    if (this.#phase !== 'recovering') return false;
+    this.#recoverWriter().catch(() => {}); // it deals with its own failures
+    return true;
+  }
+
+  settledSome(): void {
     if (this.#changeWaiters.length > 0) this.#tellChange();
   }
 
+  rollOn(): void {
+    this.#roll(true).catch(() => {}); // it deals with its own failures
+  }
+
   /** Appends wait, and the phase is none in which they are served: make it so. */
-  #wakeUp(): void {
+  wakeUp(): void {
     if (this.#phase === 'new') {
       this.opened().catch(() => {}); // the entries were told
     } else if (this.#phase === 'idle') {
       this.#acquire().then(
-        () => this.#afterSettlement(),
+        () => this.#dispatcher.afterSettlement(),
         (error: unknown) => this.#failAll(asStorageError(error, this.where)),
       );
     } else if (this.#phase === 'stopped') {
@@ -536,7 +390,7 @@ export class ShardLog {
 
   // ---- rolling
 
-  #mustRoll(open: OpenSegment): boolean {
+  mustRoll(open: OpenSegment): boolean {
     const { settings } = this.topic;
     const full = open.dispatchedBytes > 0 && open.dispatchedBytes >= settings.segment.bytes;
     return full || open.mustRoll || open.row.instance !== settings.engine || this.isOld(open);
@@ -560,7 +414,7 @@ export class ShardLog {
     } catch (error) {
       await this.#rollFailed(open, error);
     }
-    this.#afterSettlement();
+    this.#dispatcher.afterSettlement();
     this.#tellChange();
   }
 
@@ -590,7 +444,7 @@ export class ShardLog {
   }
 
   #settleOpen(open: OpenSegment, end: number): void {
-    const row = sealedRow(open.row, end, open.stats, this.#state, this.environment.clock.wall());
+    const row = sealedRow(open.row, end, open.stats, this.#dispatcher.state, this.environment.clock.wall());
     this.rows.push(row);
     this.recorder.sealed(row);
   }
@@ -603,11 +457,11 @@ export class ShardLog {
       await writer.close();
       return;
     }
-    this.#next = this.committed;
+    this.#dispatcher.startFrom(this.committed);
     const opened: SegmentRow = { ...row, state: 'OPEN', base: this.committed, epoch: this.#epoch };
     const open = new OpenSegment(opened, writer, instance, this.environment.clock.monotonic());
     open.recorded = this.recorder.record({ puts: [opened] });
-    open.recorded.catch((error: unknown) => this.#lostOwnership(error));
+    open.recorded.catch((error: unknown) => this.lostOwnership(error));
     this.open = open;
   }
 
@@ -617,7 +471,7 @@ export class ShardLog {
         base: this.committed,
         epoch: this.#epoch,
         config: this.topic.settings.engineSettings,
-        state: this.#state.encode(this.environment.clock.wall()),
+        state: this.#dispatcher.state.encode(this.environment.clock.wall()),
       });
     } catch (error) {
       // refused for sure: the row serves the next try. Else the engine may or may not have made it
@@ -631,7 +485,7 @@ export class ShardLog {
     if (this.phase === 'stopped') return;
     const failure = asStorageError(error, this.where);
     if (failure.code === 'NOT_OWNER') {
-      this.#lostOwnership(failure);
+      this.lostOwnership(failure);
       return;
     }
     if (open !== undefined && this.open === open) {
@@ -641,7 +495,7 @@ export class ShardLog {
     }
     this.environment.logger.warn({ shard: this.where, err: error }, 'no segment could be opened');
     if (failure.outcome === 'none') {
-      this.#queue.failWaiting(failure);
+      this.#dispatcher.queue.failWaiting(failure);
     } else {
       this.#giveUpOld(failure);
       await pause(this.environment, FIRST_RETRY_MS * 4);
@@ -650,7 +504,7 @@ export class ShardLog {
   }
 
   /** Another owner has the shard, or the topic is gone. */
-  #lostOwnership(error: unknown): void {
+  lostOwnership(error: unknown): void {
     const failure = asStorageError(error, this.where);
     if (failure.code === 'CLOSED') return;
     this.environment.logger.warn({ shard: this.where, err: error }, 'the shard is no longer ours');
@@ -677,7 +531,7 @@ export class ShardLog {
     }
     this.#tellChange();
     // where a person is needed the phase stays as it is, and nothing is tried again before a restart
-    if (this.phase !== 'recovering') this.#afterSettlement();
+    if (this.phase !== 'recovering') this.#dispatcher.afterSettlement();
   }
 
   async #recoverUntilDone(open: OpenSegment): Promise<void> {
@@ -694,7 +548,7 @@ export class ShardLog {
         if (this.phase !== 'recovering') return;
         const failure = asStorageError(error, this.where);
         if (failure.code === 'NOT_OWNER') {
-          this.#lostOwnership(failure);
+          this.lostOwnership(failure);
           return;
         }
         const fields = { shard: this.where, segment: open.row.id, err: error };
@@ -712,7 +566,7 @@ export class ShardLog {
 
   async #finishRecovery(open: OpenSegment): Promise<void> {
     const { end } = await open.instance.engine.recover(open.row.id, { epoch: this.#epoch });
-    if (end < this.committed || this.#queue.isCutBy(end))
+    if (end < this.committed || this.#dispatcher.queue.isCutBy(end))
       throw new StorageError(
         'CORRUPT',
         `recovered up to ${end}, but ${this.committed} was acknowledged and appends are atomic`,
@@ -720,10 +574,7 @@ export class ShardLog {
           where: open.row.id,
         },
       );
-    const now = this.environment.clock.wall();
-    const again = this.#queue.resolveDoubts(end, (entry) => this.#commit(entry, open, now));
-    this.#next = end;
-    this.#holding = false;
+    const again = this.#dispatcher.recovered(end, open);
     this.open = undefined;
     open.writer.close().catch(() => {}); // it has failed already
     this.environment.counters.recoveries.value++;
@@ -739,11 +590,11 @@ export class ShardLog {
 
   /** Ends the wait of appends that have waited for long enough. */
   #giveUpOld(cause: StorageError): void {
-    this.#queue.giveUp(this.environment.clock.monotonic() - this.environment.tuning.recoverTimeoutMs, cause);
+    this.#dispatcher.queue.giveUp(this.environment.clock.monotonic() - this.environment.tuning.recoverTimeoutMs, cause);
   }
 
   #failAll(error: StorageError): void {
-    this.#queue.failAll(error);
+    this.#dispatcher.queue.failAll(error);
     this.#tellChange();
   }
 
@@ -757,27 +608,4 @@ export class ShardLog {
     this.#changeWaiters = [];
     for (const wake of waiting) wake();
   }
-}
-
-/** Refusals of what came at a wrong moment: it is dispatched again. */
-const MISSED_ITS_TURN = [
-  'SEGMENT_MUST_ROLL',
-  'OFFSET_MISMATCH',
-  'BACKPRESSURE',
-  'SEGMENT_SEALED',
-  'WRITER_FAILED',
-  'FENCED',
-] as const;
-
-/** Trying again would give the same. */
-function isForAPerson(error: StorageError): boolean {
-  return isStorageError(error, 'CORRUPT', 'SEGMENT_LOST', 'SEGMENT_UNKNOWN', 'FORMAT_TOO_NEW');
-}
-
-function asStorageError(error: unknown, where: string): StorageError {
-  if (isStorageError(error)) return error;
-  return new StorageError('WRITER_FAILED', error instanceof Error ? error.message : String(error), {
-    where,
-    cause: error,
-  });
 }
