@@ -92,7 +92,12 @@ export function copyPrefix(topicId: string, shard: number): string {
 }
 
 export function segmentId(topicId: string, shard: number, seq: number): string {
-  return `${topicId.replaceAll('-', '')}-${shard}-${String(seq).padStart(8, '0')}`;
+  return `${segmentIdPrefix(topicId)}${shard}-${String(seq).padStart(8, '0')}`;
+}
+
+/** Of all segments of a topic. */
+export function segmentIdPrefix(topicId: string): string {
+  return `${topicId.replaceAll('-', '')}-`;
 }
 
 export function isUnsealed(row: SegmentRow): boolean {

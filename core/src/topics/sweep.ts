@@ -1,19 +1,82 @@
 /** What is done for shards that are not in memory: those of deleted topics, and those nobody has asked for since the start. */
+import type { TopicOverrides } from '../adapter.ts';
 import type { MetaEntry } from '../meta/port.ts';
-import { isUnsealed, type SegmentRow, segmentCodec } from '../shard/chain.ts';
+import { type RowCodec, rowCodec } from '../meta/row.ts';
+import { isUnsealed, type SegmentRow, segmentCodec, segmentIdPrefix } from '../shard/chain.ts';
 import type { ShardEnvironment } from '../shard/environment.ts';
-import { deletingKey, type TopicTable, topicCodec } from './table.ts';
+import type { TopicRow, TopicTable } from './table.ts';
 
 const PAGE = 100;
 
+/** A deleted topic, as {@link topicCodec} writes it, and when the last of its rows went. */
+interface DeletedTopic extends TopicRow {
+  readonly emptiedAt?: number;
+}
+
+const deletedCodec: RowCodec<DeletedTopic> = rowCodec('T', 1, (json) => {
+  const { id, name, shards, overrides, emptiedAt } = json;
+  if (typeof id !== 'string' || typeof name !== 'string' || typeof shards !== 'number')
+    throw new Error('a field is missing');
+  const row = { id, name, shards, overrides: (overrides ?? {}) as TopicOverrides }; // was checked before it was written
+  return typeof emptiedAt === 'number' ? { ...row, emptiedAt } : row;
+});
+
 /** Deletes the segments and rows of deleted topics, as far as their engines let it; the rest is tried again next time. */
 export async function sweepDeletedTopics(environment: ShardEnvironment): Promise<void> {
-  const { entries } = await environment.meta.list({ prefix: 'deleting/', limit: PAGE });
-  for (const entry of entries) {
-    if (environment.signal.aborted) return;
-    const { id } = topicCodec.decode(entry.value, entry.key);
-    if (await sweepTopic(environment, id)) await remove(environment, [deletingKey(id)]);
+  for (let after: string | undefined, more = true; more; ) {
+    const page = await environment.meta.list({
+      prefix: 'deleting/',
+      limit: PAGE,
+      ...(after === undefined ? {} : { after }),
+    });
+    for (const entry of page.entries) {
+      if (environment.signal.aborted) return;
+      await sweepEntry(environment, entry);
+    }
+    after = page.entries.at(-1)?.key;
+    more = page.more && after !== undefined;
   }
+}
+
+/**
+ * What the rows name goes at once. A segment that was being created or copied when the topic went has no row by then: after the grace
+ * period the engines are asked.
+ */
+async function sweepEntry(environment: ShardEnvironment, entry: MetaEntry): Promise<void> {
+  const { meta, random, clock, tuning } = environment;
+  const topic = deletedCodec.decode(entry.value, entry.key);
+  const now = clock.wall();
+  const { emptiedAt = now } = topic;
+  const isDue = now >= emptiedAt + tuning.deleteGraceMs;
+  if (topic.emptiedAt !== undefined && !isDue) return;
+  if (!(await sweepTopic(environment, topic.id))) return;
+  if (isDue) {
+    if (await sweepOrphans(environment, topic.id)) await remove(environment, [entry.key]);
+    return;
+  }
+  await meta.commit({
+    id: random.uuid(),
+    guards: [{ key: entry.key, revision: entry.revision }],
+    puts: [{ key: entry.key, value: deletedCodec.encode({ ...topic, emptiedAt }) }],
+  });
+}
+
+/** @returns whether nothing is left. */
+async function sweepOrphans(environment: ShardEnvironment, topicId: string): Promise<boolean> {
+  const prefix = segmentIdPrefix(topicId);
+  for (const { name, engine } of environment.engines.values()) {
+    try {
+      for (let ids = await engine.list({ prefix, limit: PAGE }); ids.length > 0; ) {
+        for (const id of ids) await engine.delete(id);
+        environment.counters.deletedSegments.value += ids.length;
+        ids = await engine.list({ prefix, limit: PAGE, after: ids.at(-1) ?? '' });
+      }
+    } catch (error) {
+      environment.logger.warn({ topicId, instance: name, err: error }, 'a deleted topic could not be swept yet');
+      return false;
+    }
+  }
+  return true;
 }
 
 /** @returns whether nothing is left. */

@@ -1,7 +1,8 @@
-import type { Meta } from '@robustmq/core';
+import type { EngineDefinition, Meta } from '@robustmq/core';
 import { MemoryMeta } from '@robustmq/core/testing';
+import memoryEngine from '@robustmq/engine-memory';
 import { afterEach, expect, it } from 'vitest';
-import { type Node, openNode } from './harness.ts';
+import { batch, type Node, openInstanceOf, openNode, shardOf } from './harness.ts';
 
 const nodes: Node[] = [];
 afterEach(async () => {
@@ -55,4 +56,45 @@ it('a deleted topic does not come back when the watch tells late that it was cre
   await watching;
   expect(seen).toEqual(['created t', 'altered t', 'deleted t', 'created t', 'created last']);
   expect(storage.topic('t')?.id).toBe(second.id);
+});
+
+it('a segment that was being created when its topic was deleted does not stay in the engine', async () => {
+  const meta = new MemoryMeta();
+  let isCreating = (): void => {};
+  let goOn = (): void => {};
+  const creating = new Promise<void>((resolve) => {
+    isCreating = resolve;
+  });
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const definition: EngineDefinition = {
+    ...(memoryEngine as EngineDefinition),
+    open: async (ctx) => {
+      const engine = await (memoryEngine as EngineDefinition).open(ctx);
+      const create = engine.create.bind(engine);
+      engine.create = async (id, options) => {
+        isCreating();
+        await gate;
+        return create(id, options);
+      };
+      return engine;
+    },
+  };
+  const instance = await openInstanceOf(definition, 'memory', meta);
+  const opened = await openNode({
+    meta,
+    engines: new Map([['memory', instance]]),
+    tuning: { maintenanceIntervalMs: 5, deleteGraceMs: 300 },
+  });
+  nodes.push(opened);
+  const shard = await shardOf(opened.storage, 't');
+  const append = shard.append([batch(['a'])]).catch(() => {}); // the topic is gone, or not
+  await creating;
+  await opened.storage.deleteTopic('t');
+  await expect.poll(async () => (await meta.list({ prefix: 'chain/' })).entries.length).toBe(0);
+  goOn();
+  await append;
+  await expect.poll(async () => (await meta.list({ prefix: 'deleting/' })).entries.length).toBe(0);
+  expect(await instance.engine.list({ prefix: '', limit: 10 })).toEqual([]);
 });
