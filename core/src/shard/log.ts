@@ -16,14 +16,15 @@ import { StorageError } from '../errors.ts';
 import type { EngineInstance } from '../storage-options.ts';
 import { WaitSet } from '../wait/waiter.ts';
 import { AppendEntry } from './append-entry.ts';
-import { isUnsealed, type SegmentRow } from './chain.ts';
+import type { SegmentRow } from './chain.ts';
 import { ChainRecorder } from './chain-recorder.ts';
 import { type ChainChange, ChainStore } from './chain-store.ts';
 import { Dispatcher, type DispatchHost } from './dispatcher.ts';
 import { instanceOf, pause, type ShardEnvironment } from './environment.ts';
 import { asStorageError, isForAPerson } from './failure.ts';
 import { OpenSegment } from './open-segment.ts';
-import { lostAtFront, recoverChain, sealedRow, stateAtEnd } from './recovery.ts';
+import { sealedRow } from './recovery.ts';
+import { needsRecovery, takeOver } from './take-over.ts';
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 5000;
@@ -256,7 +257,7 @@ export class ShardLog implements DispatchHost {
       this.recorder.loaded(rows, head);
       if (this.phase === 'stopped') throw this.unavailable;
       this.#phase = 'idle';
-      if (rows.some((row) => isUnsealed(row) || this.#isGone(row))) await this.#acquire(rows);
+      if (needsRecovery(this.environment, rows)) await this.#acquire(rows);
       else this.#settleRows(rows);
     } catch (error) {
       if (this.phase !== 'stopped') this.#phase = 'new';
@@ -266,12 +267,6 @@ export class ShardLog implements DispatchHost {
     }
     this.#dispatcher.pump();
     this.#tellChange();
-  }
-
-  #isGone(row: SegmentRow): boolean {
-    if (row.state === 'LOST' || row.state === 'DELETING') return false;
-    const instance = this.environment.engines.get(row.instance);
-    return instance?.capabilities.durability === 'none' && instance.engine.incarnation !== row.incarnation;
   }
 
   /** Takes the rows as the whole chain: nothing in it is unsealed. */
@@ -286,18 +281,16 @@ export class ShardLog implements DispatchHost {
     this.#phase = 'acquiring';
     try {
       this.#epoch = this.store.head.epoch + 1;
-      const head = { epoch: this.#epoch, owner: this.environment.nodeId };
       // the rows as they were found stay in the hands of the caller until they are settled: a failure begins from them again
-      const rows = found ?? [...this.rows, ...this.deleting];
-      if (rows.some((row) => isUnsealed(row) || this.#isGone(row))) {
-        const recovering = rows.map((row) => (row.state === 'OPEN' ? { ...row, state: 'RECOVERING' as const } : row));
-        await this.store.commit({ head, puts: recovering.filter((row) => row.state === 'RECOVERING') });
-        await this.#recoverRows(recovering);
-      } else {
-        const row = this.#dispatcher.queue.hasWaiting ? this.recorder.newRow(this.#target(), this.#epoch) : undefined;
-        await this.recorder.takeOver(head, this.committed, row);
-      }
-      this.#dispatcher.state = await stateAtEnd(this.environment, this.rows);
+      const taken = await takeOver(this, found ?? [...this.rows, ...this.deleting], {
+        epoch: this.#epoch,
+        logStart: this.logStart,
+        acceptLoss: this.acceptLoss,
+        next: this.#dispatcher.queue.hasWaiting ? this.#target() : undefined,
+      });
+      this.logStart = taken.logStart;
+      this.#settleRows(taken.rows);
+      this.#dispatcher.state = taken.state;
       this.unavailable = undefined;
       this.#retryDelay = FIRST_RETRY_MS;
       if (this.phase !== 'stopped') this.#phase = 'ready';
@@ -313,27 +306,6 @@ export class ShardLog implements DispatchHost {
     this.#retryAt = this.environment.clock.monotonic() + this.#retryDelay;
     this.#retryDelay = Math.min(2 * this.#retryDelay, MAX_OPEN_RETRY_MS);
     this.environment.logger.error({ shard: this.where, err: error }, 'the shard can not be opened');
-  }
-
-  async #recoverRows(rows: readonly SegmentRow[]): Promise<void> {
-    this.environment.counters.recoveries.value++;
-    const recovered = await recoverChain(this.environment, rows, this.store.head, {
-      epoch: this.#epoch,
-      acceptLoss: this.acceptLoss,
-    });
-    const lost = lostAtFront(recovered.rows, this.logStart);
-    const logStart = lost.at(-1)?.end ?? this.logStart;
-    const kept = recovered.rows.filter((row) => !lost.includes(row));
-    if (recovered.lostOffsets > 0) {
-      this.environment.counters.lostOffsets.value += recovered.lostOffsets;
-      this.environment.logger.warn({ shard: this.where, logStart }, 'data that did not outlive its medium is gone');
-    }
-    const end = kept.reduce((high, row) => (row.state === 'DELETING' ? high : Math.max(high, row.end)), logStart);
-    const puts = recovered.changed.filter((row) => kept.includes(row));
-    await this.recorder.recovered({ head: { logStart }, puts, deletes: [...recovered.dropped, ...lost] }, end);
-    this.logStart = logStart;
-    this.#settleRows(kept);
-    for (const row of recovered.dropped) await this.recorder.deleteUnused(row);
   }
 
   // ---- appending
