@@ -32,6 +32,7 @@ export class SegmentTable {
   remove(segment: OpenSegment): void {
     if (this.#byId.get(segment.id) === segment) this.#byId.delete(segment.id);
     if (this.#byNumber.get(segment.number) === segment) this.#byNumber.delete(segment.number);
+    segment.dirty = false;
     this.#dirty.delete(segment);
   }
 
@@ -41,6 +42,8 @@ export class SegmentTable {
 
   /** Its files are behind the write-ahead log. */
   touch(segment: OpenSegment): void {
+    if (segment.dirty) return;
+    segment.dirty = true;
     this.#dirty.add(segment);
   }
 
@@ -50,6 +53,7 @@ export class SegmentTable {
 
   takeDirty(): OpenSegment[] {
     const dirty = [...this.#dirty];
+    for (const segment of dirty) segment.dirty = false;
     this.#dirty.clear();
     return dirty;
   }

@@ -6,7 +6,7 @@ export interface WriteBackOptions {
   readonly cache: FileCache;
   /** A segment with this much is written. */
   readonly segmentBytes: number;
-  /** With this much in all, everything is written; with twice as much, writers wait. */
+  /** With this much in all, the oldest are written; with twice as much, writers wait. */
   readonly totalBytes: number;
   /** There was no room on the disk: the data stays where it is. */
   onFull(detail: string): void;
@@ -27,6 +27,8 @@ export class WriteBack {
   #waiting: (() => void)[] = [];
   #active = 0;
   #stopped = false;
+  /** The last write has failed: nothing is tried again until somebody asks. */
+  #failing = false;
   #held = 0;
 
   constructor(options: WriteBackOptions) {
@@ -49,14 +51,15 @@ export class WriteBack {
   /** The segment has got bytes. */
   committed(segment: OpenSegment): void {
     this.#count(segment);
-    this.#unwritten.add(segment);
-    if (segment.log.tail.bytes >= this.#options.segmentBytes) this.#enqueue(segment);
-    else if (this.#held > this.#options.totalBytes) this.writeAll();
-  }
-
-  writeAll(): void {
-    for (const segment of this.#unwritten) this.#queue.add(segment);
-    this.#pump();
+    if (!segment.unwritten) {
+      segment.unwritten = true;
+      this.#unwritten.add(segment);
+    }
+    if (segment.writing !== undefined) return;
+    this.#failing = false;
+    if (segment.log.tail.bytes >= this.#options.segmentBytes) this.#queue.add(segment);
+    else if (this.#held <= this.#options.totalBytes) return;
+    if (this.#active < CONCURRENT) this.#pump();
   }
 
   /** Resolves when everything that is committed now is in the file. */
@@ -68,7 +71,7 @@ export class WriteBack {
   /** The segment is gone: nothing of it will be written. */
   drop(segment: OpenSegment): void {
     this.#queue.delete(segment);
-    this.#unwritten.delete(segment);
+    this.#forget(segment);
     this.#held -= segment.counted;
     segment.counted = 0;
     this.#wake();
@@ -81,15 +84,10 @@ export class WriteBack {
     for (const segment of this.#unwritten) await segment.writing?.catch(() => {});
   }
 
-  #enqueue(segment: OpenSegment): void {
-    this.#queue.add(segment);
-    this.#pump();
-  }
-
   #pump(): void {
-    for (const segment of this.#queue) {
-      if (this.#active >= CONCURRENT || this.#stopped) return;
-      this.#queue.delete(segment);
+    while (this.#active < CONCURRENT && !this.#stopped) {
+      const segment = this.#next();
+      if (segment === undefined) return;
       this.#active++;
       this.#write(segment)
         .catch(() => {})
@@ -100,10 +98,50 @@ export class WriteBack {
     }
   }
 
+  /** Writes everything: where that has failed before, there may be room again. */
+  writeAll(): void {
+    this.#failing = false;
+    for (const segment of this.#unwritten) this.#queue.add(segment);
+    this.#pump();
+  }
+
+  /** The first that has a piece worth writing; when all together have too much, the one that waits longest. */
+  #next(): OpenSegment | undefined {
+    for (const segment of this.#queue) {
+      this.#queue.delete(segment);
+      return segment;
+    }
+    if (this.#held <= this.#options.totalBytes || this.#failing) return undefined;
+    for (const segment of this.#unwritten) {
+      if (segment.writing !== undefined) continue;
+      // to the end of the line: it may fail, and others are to have their turn
+      this.#unwritten.delete(segment);
+      this.#unwritten.add(segment);
+      return segment;
+    }
+    return undefined;
+  }
+
+  #forget(segment: OpenSegment): void {
+    segment.unwritten = false;
+    this.#unwritten.delete(segment);
+  }
+
   #write(segment: OpenSegment): Promise<void> {
-    segment.writing ??= this.#writeTail(segment).finally(() => {
-      segment.writing = undefined;
-    });
+    segment.writing ??= this.#writeTail(segment).then(
+      () => {
+        segment.writing = undefined;
+        this.#failing = false;
+        // what has come meanwhile may be enough for the next piece
+        if (segment.log.tail.bytes >= this.#options.segmentBytes && !segment.deleted) this.#queue.add(segment);
+        this.#pump();
+      },
+      (error: unknown) => {
+        segment.writing = undefined;
+        this.#failing = true;
+        throw error;
+      },
+    );
     return segment.writing;
   }
 
@@ -123,7 +161,7 @@ export class WriteBack {
           this.#wake();
         }
       });
-      if (tail.bytes === 0) this.#unwritten.delete(segment);
+      if (tail.bytes === 0) this.#forget(segment);
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       if (code === 'ENOSPC' || code === 'EDQUOT') this.#options.onFull(message);

@@ -46,6 +46,10 @@ export class OpenSegment {
   unsynced = 0;
   /** The write-back that is under way. */
   writing: Promise<void> | undefined;
+  /** It has bytes in memory that are not in its file. */
+  unwritten = false;
+  /** Its files are behind the write-ahead log. */
+  dirty = false;
   /** The tail's memory that was counted. */
   counted = 0;
 

@@ -11,9 +11,11 @@ const SMALLEST = 1024;
 /** Up to here a chunk grows by itself; beyond only while the disk is behind. */
 const USUAL = 64 * 1024;
 const LARGEST = 1024 * 1024;
-/** Chunks of the usual size are used again: readers get copies, never the chunk. */
-const pool: Buffer[] = [];
-const POOLED = 128;
+/** Large chunks are used again, for memory that is new costs more than filling it: readers get copies, never the chunk. */
+const POOLS: ReadonlyMap<number, { readonly chunks: Buffer[]; readonly limit: number }> = new Map([
+  [USUAL, { chunks: [], limit: 512 }],
+  [LARGEST, { chunks: [], limit: 16 }],
+]);
 
 /** The committed bytes of a segment that are not in its file yet. */
 export class Tail {
@@ -64,7 +66,7 @@ export class Tail {
     const chunk = this.#chunks[0];
     if (chunk === undefined) return undefined;
     if (!chunk.closed && this.#chunks.length === 1)
-      this.#next = Math.max(SMALLEST, Math.min(this.#next, ceilPower(chunk.used * 2)));
+      this.#next = Math.max(SMALLEST, Math.min(this.#next, pooledSize(chunk.used * 2)));
     chunk.closed = true;
     return { position: chunk.position, bytes: chunk.bytes.subarray(0, chunk.used) };
   }
@@ -75,7 +77,8 @@ export class Tail {
     if (chunk === undefined) return;
     this.#start = chunk.position + chunk.used;
     this.held -= chunk.bytes.length;
-    if (chunk.bytes.length === USUAL && pool.length < POOLED) pool.push(chunk.bytes);
+    const pool = POOLS.get(chunk.bytes.length);
+    if (pool !== undefined && pool.chunks.length < pool.limit) pool.chunks.push(chunk.bytes);
   }
 
   /** Copies [position, position + length), which lies in the tail, to `into`. */
@@ -95,9 +98,11 @@ export class Tail {
   }
 
   #grow(bytes: number, position: number): Chunk {
-    if (this.#chunks.length > 0) this.#next = Math.min(this.#next * 2, this.bytes >= USUAL ? LARGEST : USUAL);
+    // nothing between the two: it would be in no pool
+    if (this.#chunks.length > 0)
+      this.#next = this.#next < USUAL ? this.#next * 2 : this.bytes >= USUAL ? LARGEST : USUAL;
     const size = Math.max(bytes, this.#next);
-    const memory = (size === USUAL ? pool.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
+    const memory = POOLS.get(size)?.chunks.pop() ?? Buffer.allocUnsafeSlow(size);
     const chunk: Chunk = { position, bytes: memory, used: 0, closed: false };
     this.#chunks.push(chunk);
     this.held += size;
@@ -105,6 +110,7 @@ export class Tail {
   }
 }
 
-function ceilPower(value: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(1, value)));
+function pooledSize(bytes: number): number {
+  const size = 2 ** Math.ceil(Math.log2(Math.max(1, bytes)));
+  return size <= USUAL || size >= LARGEST ? size : USUAL;
 }
