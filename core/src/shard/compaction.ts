@@ -1,11 +1,10 @@
 /** When a compacted topic is compacted, and in which order its segments are written again. The rewriting itself is in `../compaction`. */
 import { compact } from '../compaction/compact.ts';
 import { mapKeys } from '../compaction/map-keys.ts';
-import type { EngineInstance } from '../storage-options.ts';
 import type { SegmentRow } from './chain.ts';
 import { runs } from './grouping.ts';
 import type { ShardLog } from './log.ts';
-import { readRows, rewrite } from './rewrite.ts';
+import { type RewriteOptions, readRows, rewrite } from './rewrite.ts';
 
 /** Not worth its while until this share of the bytes was never compacted (Kafka's min.cleanable.dirty.ratio). */
 const MIN_DIRTY = 0.5;
@@ -21,13 +20,13 @@ export function isCompactionDue(log: ShardLog): boolean {
 }
 
 /** One pass: maps the newest offsets of keys from where the last one ended, then writes again what lies below that, oldest first. */
-export async function compactPass(log: ShardLog, to: EngineInstance): Promise<void> {
+export async function compactPass(log: ShardLog, options: Pick<RewriteOptions, 'to' | 'unreadable'>): Promise<void> {
   const { environment } = log;
   const rows = compactable(log);
   const sealed = rows.filter(isSealed);
   const from = sealed.find((row) => !row.compacted)?.base;
   if (from === undefined) return;
-  const keys = await mapKeys(readRows(log, sealed, from), { from, maxKeys: MAX_KEYS });
+  const keys = await mapKeys(readRows(log, sealed, { ...options, from }), { from, maxKeys: MAX_KEYS });
   // the last segment's offsets may end in a hole, which no batch tells
   if (keys.size < MAX_KEYS) keys.to = sealed.at(-1)?.end ?? keys.to;
   const { deleteRetentionMs, segment } = log.topic.settings;
@@ -36,7 +35,7 @@ export async function compactPass(log: ShardLog, to: EngineInstance): Promise<vo
   for (const group of runs(rows, covered, segment.bytes)) {
     if (environment.signal.aborted) return;
     await rewrite(log, group, {
-      to,
+      ...options,
       transform: (chunks) => compact(chunks, { keys, nowMs, deleteRetentionMs }).batches,
       compacted: (group.at(-1)?.end ?? 0) <= keys.to,
     });

@@ -7,17 +7,27 @@ const SMALL = 1 / 4;
 const MIN_MERGE = 4;
 const MAX_GROUP = 64;
 
-/** The first run of small neighbours on `instance` that fits into one segment. */
-export function mergeGroup(rows: readonly SegmentRow[], instance: string, segmentBytes: number): SegmentRow[] {
+/** The first run of small neighbours on `instance` that fits into one segment; one that isn't `fit` is passed over. */
+export function mergeGroup(
+  rows: readonly SegmentRow[],
+  instance: string,
+  segmentBytes: number,
+  fit: (row: SegmentRow) => boolean,
+): SegmentRow[] {
   const isSmall = (row: SegmentRow) =>
-    row.state === 'SEALED' && row.instance === instance && row.bytes < segmentBytes * SMALL;
+    row.state === 'SEALED' && row.instance === instance && row.bytes < segmentBytes * SMALL && fit(row);
   for (const group of runs(rows, isSmall, segmentBytes)) if (group.length >= MIN_MERGE) return group;
   return [];
 }
 
-/** The first run of segments that lie on another engine than `instance`, as far as it fits into one segment. */
-export function moveGroup(rows: readonly SegmentRow[], instance: string, segmentBytes: number): SegmentRow[] {
-  const isElsewhere = (row: SegmentRow) => row.state === 'SEALED' && row.instance !== instance;
+/** The first run of segments that lie on another engine than `instance`, as far as it fits into one segment; one that isn't `fit` is passed over. */
+export function moveGroup(
+  rows: readonly SegmentRow[],
+  instance: string,
+  segmentBytes: number,
+  fit: (row: SegmentRow) => boolean,
+): SegmentRow[] {
+  const isElsewhere = (row: SegmentRow) => row.state === 'SEALED' && row.instance !== instance && fit(row);
   return runs(rows, isElsewhere, segmentBytes)[0] ?? [];
 }
 

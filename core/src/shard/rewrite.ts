@@ -35,6 +35,8 @@ export interface RewriteOptions {
   readonly transform?: Transform;
   /** Marks the result as compacted up to its end. */
   readonly compacted?: boolean;
+  /** Told before a rewrite fails because this one of its segments can't be read. */
+  readonly unreadable?: (row: SegmentRow) => void;
 }
 
 /** Replaces `rows`, which lie in a row in the chain and are all sealed, by one segment. */
@@ -50,8 +52,8 @@ export async function rewrite(log: ShardLog, rows: readonly SegmentRow[], option
   await log.store.commit({ head, otherPuts: [{ key: intentKey, value: intentCodec.encode(intent) }] });
   const stats = new SegmentStats();
   try {
-    const state = await useSegment(log, first, (reader) => reader.state());
-    const chunks = readRows(log, rows);
+    const state = await readSegment(log, first, (reader) => reader.state(), options.unreadable);
+    const chunks = readRows(log, rows, { unreadable: options.unreadable });
     const written = measured(options.transform === undefined ? chunks : options.transform(chunks), stats);
     const range = { base: first.base, end: last.end, epoch: last.epoch, state, uid: intent.uid };
     const result = await options.to.engine.ingest(id, range, written);
@@ -100,16 +102,34 @@ async function dropCopy(log: ShardLog, intent: CopyIntent, key: string): Promise
 }
 
 /** The batches of the rows in order. */
-export async function* readRows(log: ShardLog, rows: readonly SegmentRow[], from = 0): AsyncGenerator<Uint8Array> {
+export async function* readRows(
+  log: ShardLog,
+  rows: readonly SegmentRow[],
+  options: { readonly from?: number; readonly unreadable?: RewriteOptions['unreadable'] | undefined },
+): AsyncGenerator<Uint8Array> {
   for (const row of rows) {
-    for (let at = Math.max(row.base, from); at < row.end; ) {
+    for (let at = Math.max(row.base, options.from ?? 0); at < row.end; ) {
       const position = at;
       const read = (reader: SegmentReader) => reader.read(position, { maxBytes: READ_BYTES });
-      const { bytes, next } = await useSegment(log, row, read);
+      const { bytes, next } = await readSegment(log, row, read, options.unreadable);
       if (bytes.length > 0) yield bytes;
       if (next <= at) break;
       at = next;
     }
+  }
+}
+
+async function readSegment<T>(
+  log: ShardLog,
+  row: SegmentRow,
+  read: (reader: SegmentReader) => Promise<T>,
+  unreadable: RewriteOptions['unreadable'],
+): Promise<T> {
+  try {
+    return await useSegment(log, row, read);
+  } catch (error) {
+    unreadable?.(row);
+    throw error;
   }
 }
 

@@ -1,11 +1,13 @@
 /** What a shard needs from time to time, while nobody waits for it. Each step is cheap when there is nothing to do. */
 import type { EngineInstance } from '../storage-options.ts';
 import { isWeaker } from '../topics/validate.ts';
+import type { SegmentRow } from './chain.ts';
 import { compactPass, isCompactionDue } from './compaction.ts';
 import { mergeGroup, moveGroup } from './grouping.ts';
 import type { ShardLog } from './log.ts';
+import { Resting } from './resting.ts';
 import { applyRetention, sweepDeleting } from './retention.ts';
-import { rewrite, sweepCopies } from './rewrite.ts';
+import { type RewriteOptions, rewrite, sweepCopies } from './rewrite.ts';
 
 export async function upkeep(log: ShardLog): Promise<void> {
   if (log.phase === 'new' || log.phase === 'stopped' || log.unavailable !== undefined) return;
@@ -19,22 +21,48 @@ export async function upkeep(log: ShardLog): Promise<void> {
   await rewriteSome(log);
 }
 
+/** Which segments can't be read, or that nothing of the shard can be written to its engine. Gone with the shard. */
+const restingOf = new WeakMap<ShardLog, Resting>();
+const ALL = 'all';
+
 /** At most one rewrite a round and shard: the others get their turn, too. */
 async function rewriteSome(log: ShardLog): Promise<void> {
-  const { settings } = log.topic;
-  const target = log.environment.engines.get(settings.engine);
+  const target = log.environment.engines.get(log.topic.settings.engine);
   if (target === undefined || log.rows.length === 0) return;
-  const foreign = moveGroup(log.rows, settings.engine, settings.segment.bytes);
-  if (foreign.length > 0 && foreign.every((row) => mayMove(log.environment.engines.get(row.instance), target))) {
-    await rewrite(log, foreign, { to: target });
-    return;
+  const resting = restingOf.get(log) ?? new Resting();
+  restingOf.set(log, resting);
+  const now = log.environment.clock.monotonic();
+  if (resting.has(ALL, now)) return;
+  const isFit = (row: SegmentRow) => !resting.has(row.id, now);
+  let culprit = ALL;
+  const unreadable = (row: SegmentRow) => {
+    culprit = row.id;
+  };
+  try {
+    await rewriteNext(log, isFit, { to: target, unreadable });
+    resting.keepOnly(new Set(log.rows.map((row) => row.id)));
+  } catch (error) {
+    resting.add(culprit, now);
+    throw error;
   }
-  if (isCompactionDue(log)) {
-    await compactPass(log, target);
-    return;
+}
+
+async function rewriteNext(
+  log: ShardLog,
+  isFit: (row: SegmentRow) => boolean,
+  options: Pick<RewriteOptions, 'to' | 'unreadable'>,
+): Promise<void> {
+  const { settings } = log.topic;
+  const mayGo = (row: SegmentRow) => isFit(row) && mayMove(log.environment.engines.get(row.instance), options.to);
+  const foreign = moveGroup(log.rows, settings.engine, settings.segment.bytes, mayGo);
+  if (foreign.length > 0) {
+    await rewrite(log, foreign, options);
+  } else if (isCompactionDue(log) && log.rows.every(isFit)) {
+    await compactPass(log, options);
+  } else {
+    const small = mergeGroup(log.rows, settings.engine, settings.segment.bytes, isFit);
+    if (small.length > 0) await rewrite(log, small, options);
   }
-  const small = mergeGroup(log.rows, settings.engine, settings.segment.bytes);
-  if (small.length > 0) await rewrite(log, small, { to: target });
 }
 
 /** Sealed data follows the topic to its new engine, unless it would be less safe there: then only new data goes there. */
