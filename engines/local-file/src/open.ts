@@ -13,6 +13,7 @@ import { parseSegmentFile, SegmentPaths } from './segment/segment-files.ts';
 import { readFooter } from './segment/stored.ts';
 import { SegmentTable } from './segment-table.ts';
 import { DEFAULT_SETTINGS, type LocalFileSettings } from './settings.ts';
+import { FilePreparer } from './wal/file-preparer.ts';
 import { replay } from './wal/replay.ts';
 import { Ring } from './wal/ring.ts';
 import { surveyWal } from './wal/survey.ts';
@@ -90,10 +91,12 @@ async function openLocked(
     generation,
     position: end,
   });
+  const { walFileBytes: fileBytes, reserveBytes } = settings;
   const wal = new Wal({
     ring,
     worker,
     files,
+    preparer: new FilePreparer({ fs, dir: walDir, fileBytes, reserveBytes }),
     clock,
     generation,
     position: end,

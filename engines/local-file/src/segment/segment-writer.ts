@@ -56,7 +56,8 @@ export class LocalFileWriter implements SegmentWriter {
       return Promise.reject(this.#error('ABORTED', 'The append was given up before it began'));
     if (base !== segment.dispatched)
       return Promise.reject(this.#error('OFFSET_MISMATCH', `Base ${base}, the end is ${segment.dispatched}`));
-    if (!wal.hasRoom(bytes) || writeBack.full)
+    // what the log has settled meanwhile is no reason to break a promise: the ring bounds what comes on top
+    if (!wal.hasRoom(bytes) || (writeBack.full && !this.#promised))
       return Promise.reject(this.#error('BACKPRESSURE', `No credit for ${bytes} bytes: wait for ready()`));
     if (!space.admit(bytes))
       return Promise.reject(
@@ -76,7 +77,7 @@ export class LocalFileWriter implements SegmentWriter {
     if (this.#segment.failure !== undefined || this.#sealing !== undefined || this.#closed || wal.dead !== undefined)
       return Promise.reject(this.#refusal());
     // told once that there is room, it need not queue behind those who came later
-    if (this.#promised && wal.hasRoom(bytes) && !writeBack.full) return undefined;
+    if (this.#promised && wal.hasRoom(bytes)) return undefined;
     const full = writeBack.room();
     const room = full === undefined ? wal.room(bytes) : undefined;
     return full === undefined && room === undefined ? undefined : this.#whenReady(full, room, bytes);

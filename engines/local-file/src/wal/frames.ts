@@ -25,6 +25,8 @@ import { crc32cSmall } from './crc32c-small.ts';
 
 export const WAL_MAGIC = 0x57514d52;
 export const WAL_VERSION = 1;
+/** At the beginning of a file that was prepared and never written: magic "RMQP", version, CRC of the two. */
+const PREPARED_MAGIC = 0x50514d52;
 export const GROUP_HEADER_BYTES = 64;
 export const ENTRY_HEADER_BYTES = 48;
 export const SECTOR_BYTES = 4096;
@@ -167,6 +169,19 @@ export function isBodyWhole(bytes: Buffer, at: number, header: EntryHeader): boo
     batch = end;
   }
   return batch === to && crc === header.bodyCrc;
+}
+
+export function encodePrepared(): Buffer {
+  const bytes = Buffer.alloc(12);
+  bytes.writeUInt32LE(PREPARED_MAGIC, 0);
+  bytes.writeUInt32LE(WAL_VERSION, 4);
+  bytes.writeUInt32LE(crc32cSmall(bytes, 0, 8), 8);
+  return bytes;
+}
+
+/** True at the beginning of a file of which nothing was ever written. */
+export function isPrepared(bytes: Buffer): boolean {
+  return bytes.subarray(0, 12).equals(encodePrepared());
 }
 
 export function setUint64(view: DataView, at: number, value: number): void {

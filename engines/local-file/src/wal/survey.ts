@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { FileSystem } from '@robustmq/core';
-import { type GroupHeader, readGroupHeader, SECTOR_BYTES } from './frames.ts';
+import { isUnfinished } from './file-preparer.ts';
+import { type GroupHeader, isPrepared, readGroupHeader, SECTOR_BYTES } from './frames.ts';
 import type { ReplayFile } from './replay.ts';
 import { isWalFileName, type WalFile } from './wal-files.ts';
 
@@ -18,7 +19,9 @@ export async function surveyWal(fs: FileSystem, dir: string, fromSequence: numbe
   const replay: ReplayFile[] = [];
   let highestSequence = 0;
   let highestGeneration = 0;
-  for (const name of (await fs.readdir(dir)).filter(isWalFileName).sort()) {
+  const names = await fs.readdir(dir);
+  for (const name of names.filter(isUnfinished)) await fs.unlink(join(dir, name));
+  for (const name of names.filter(isWalFileName).sort()) {
     const path = join(dir, name);
     const { size, header } = await lookInto(fs, path);
     const sequence = header?.fileSequence ?? 0;
@@ -49,7 +52,7 @@ async function lookInto(
     const first = Buffer.alloc(SECTOR_BYTES);
     await file.read(first, 0, first.length, 0);
     const header = readGroupHeader(first, 0);
-    if (header !== undefined || size === 0) return { size, header };
+    if (header !== undefined || size === 0 || isPrepared(first)) return { size, header };
     // a damaged beginning, or one that was never finished: the groups behind it, if they are newer than the file's last turn, say
     let newest: GroupHeader | undefined;
     const piece = Buffer.alloc(1024 * 1024);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { FileSystem } from '@robustmq/core';
 import type { FileGrant } from './channel.ts';
+import type { FilePreparer } from './file-preparer.ts';
 
 /** Each of them may be as large as a file of the log; with none but failing writes nothing becomes free. */
 const MAX_RETIRED = 24;
@@ -12,7 +13,7 @@ export interface WalFile {
   /** In which it was written; 0 before. */
   generation: number;
   zeroedBytes: number;
-  state: 'free' | 'granted' | 'used' | 'retired';
+  state: 'preparing' | 'free' | 'granted' | 'used' | 'retired';
 }
 
 /** Which files the log is made of: some hold what is not yet safe elsewhere, the others wait to be written again. */
@@ -44,21 +45,46 @@ export class WalFiles {
     }
   }
 
-  /** The next file to write, or `undefined` when all are needed. */
+  /** The next file to write, of those that are there; `undefined` when all are needed. */
   grant(): FileGrant | undefined {
-    let file = this.#files.find((one) => one.state === 'free');
-    if (file === undefined) {
-      // one that has failed does not count: its place is taken by another
-      if (this.#files.filter((one) => one.state !== 'retired').length >= this.#limit) return undefined;
-      file = {
-        path: join(this.#dir, walFileName(this.#nextName++)),
-        sequence: 0,
-        generation: 0,
-        zeroedBytes: 0,
-        state: 'free',
-      };
-      this.#files.push(file);
-    }
+    const file = this.#files.find((one) => one.state === 'free');
+    return file === undefined ? undefined : this.#grant(file);
+  }
+
+  /** A new one, empty; `undefined` when there are enough. */
+  grantEmpty(): FileGrant | undefined {
+    return this.#mayGrow ? this.#grant(this.#add('free')) : undefined;
+  }
+
+  /** Has a new one prepared, unless there are enough. @returns false when there is none */
+  async prepare(preparer: FilePreparer): Promise<boolean> {
+    if (!this.#mayGrow) return false;
+    const file = this.#add('preparing');
+    const done = await preparer.prepare(file.path);
+    if (done) {
+      file.zeroedBytes = preparer.fileBytes;
+      file.state = 'free';
+    } else this.#files.splice(this.#files.indexOf(file), 1);
+    return done;
+  }
+
+  get hasFree(): boolean {
+    return this.#files.some((file) => file.state === 'free');
+  }
+
+  /** One that has failed does not count: its place is taken by another. */
+  get #mayGrow(): boolean {
+    return this.#files.filter((one) => one.state !== 'retired').length < this.#limit;
+  }
+
+  #add(state: 'free' | 'preparing'): WalFile {
+    const path = join(this.#dir, walFileName(this.#nextName++));
+    const file: WalFile = { path, sequence: 0, generation: 0, zeroedBytes: 0, state };
+    this.#files.push(file);
+    return file;
+  }
+
+  #grant(file: WalFile): FileGrant {
     file.state = 'granted';
     file.sequence = this.nextSequence++;
     file.generation = this.#generation;
@@ -97,10 +123,7 @@ export class WalFiles {
   }
 
   get spare(): boolean {
-    return (
-      this.#files.some((file) => file.state === 'free') ||
-      this.#files.filter((file) => file.state !== 'retired').length < this.#limit
-    );
+    return this.hasFree || this.#mayGrow;
   }
 
   /** Where the next group goes if nothing was written yet. */

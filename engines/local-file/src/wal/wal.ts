@@ -2,6 +2,7 @@ import { crc32c } from '@node-rs/crc32';
 import type { Clock, StorageError, Timer } from '@robustmq/core';
 import type { FromWorker } from './channel.ts';
 import { crc32cSmall } from './crc32c-small.ts';
+import type { FilePreparer } from './file-preparer.ts';
 import { BATCH_HEAD_BYTES, entryBytes, HeaderWriter, KIND } from './frames.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import type { Progress, Ring } from './ring.ts';
@@ -27,6 +28,7 @@ export interface WalOptions {
   readonly ring: Ring;
   readonly worker: WalWorker;
   readonly files: WalFiles;
+  readonly preparer: FilePreparer;
   readonly clock: Clock;
   readonly generation: number;
   readonly position: number;
@@ -42,6 +44,9 @@ export interface WalOptions {
 
 /** So many have their turn before the event loop has its own. */
 const SETTLED_AT_ONCE = 1024;
+
+/** The next file is prepared when this share of the present one is written: a node that does little writes no zeros. */
+const PREPARE_SHARE = 16;
 
 /** The main thread's end of the log: copies entries into the ring, and settles them as the worker reports them on the disk. */
 export class Wal {
@@ -67,6 +72,10 @@ export class Wal {
   /** The worker waits for room on the disk. */
   #stuck = false;
   #noWaiting: StorageError | undefined;
+  /** The log is in its second file, or further. */
+  #moved = false;
+  /** Preparing a file has failed: it is not tried again at once. */
+  #unprepared = false;
 
   constructor(options: WalOptions) {
     this.#options = options;
@@ -181,6 +190,7 @@ export class Wal {
 
   /** Gives the worker files again after some have become free. */
   filesReleased(): void {
+    this.#unprepared = false;
     this.#grant();
   }
 
@@ -195,6 +205,7 @@ export class Wal {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#options.preparer.stop();
     await this.#settled();
     this.#markTimer?.cancel();
     this.#markTimer = undefined;
@@ -246,6 +257,8 @@ export class Wal {
     }
     if (message.kind === 'left') {
       files.left(message.sequence, message.zeroedBytes);
+      this.#moved = true;
+      this.#unprepared = false;
       this.#grant();
     } else if (message.kind === 'full') {
       this.#stuck = true;
@@ -286,6 +299,7 @@ export class Wal {
     this.#compact();
     this.#ready.wake();
     this.#armMark();
+    this.#prepare();
     this.#options.onProgress();
     return !done;
   }
@@ -366,13 +380,33 @@ export class Wal {
     return taken;
   }
 
+  /** The worker has one file that it writes and one to go on with. */
   #grant(): void {
     const { files, worker } = this.#options;
     while (worker.grantsOut < 2) {
-      const file = files.grant();
-      if (file === undefined) return;
+      // nobody waits for a file to be prepared before the first append, or after a failure
+      const file = files.grant() ?? (worker.grantsOut === 0 ? files.grantEmpty() : undefined);
+      if (file === undefined) break;
       worker.send({ kind: 'file', file });
     }
+    this.#prepare();
+  }
+
+  /** Sees to it that the next file is ready in time, once it looks as if it were going to be needed. */
+  #prepare(): void {
+    const { files, preparer, worker } = this.#options;
+    const { offset } = this.#durable;
+    if (preparer.busy || this.#unprepared || this.#closed || this.#dead !== undefined || files.hasFree) return;
+    if (worker.grantsOut < 2 ? offset < preparer.fileBytes / PREPARE_SHARE : !this.#moved) return;
+    void files.prepare(preparer).then((done) => {
+      this.#unprepared = !done;
+      if (this.#dead !== undefined) return;
+      this.#grant();
+      if (done || worker.grantsOut >= 2) return;
+      // the worker makes it longer as it goes, and says what it lacks
+      const file = files.grantEmpty();
+      if (file !== undefined) worker.send({ kind: 'file', file });
+    });
   }
 
   /** The last group's end is proven by nothing until another follows: after a moment of quiet a mark does. */
