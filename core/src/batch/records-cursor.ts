@@ -1,7 +1,8 @@
 import { StorageError } from '../errors.ts';
 import { checkShape } from './check.ts';
+import { decompressAside } from './codec/aside.ts';
 import { decompress, MAX_DECOMPRESSED_BYTES } from './codec/codec.ts';
-import { BATCH_HEADER_BYTES, type BatchHeader, codecOf, isLogAppendTime } from './header.ts';
+import { BATCH_HEADER_BYTES, type BatchHeader, type Codec, codecOf, isLogAppendTime } from './header.ts';
 import type { RecordHeader } from './records.ts';
 import { VarintReader } from './varint.ts';
 
@@ -39,15 +40,26 @@ export class RecordCursor {
   #headerCount = 0;
 
   /** @throws BATCH_INVALID, also when the records are larger than `maxDecompressedBytes`. */
-  constructor(batch: Uint8Array, at = 0, maxDecompressedBytes: number = MAX_DECOMPRESSED_BYTES) {
+  constructor(
+    batch: Uint8Array,
+    at = 0,
+    maxDecompressedBytes: number = MAX_DECOMPRESSED_BYTES,
+    unpack: (codec: Codec, stored: Uint8Array, maxBytes: number) => Uint8Array = decompress,
+  ) {
     const header = checkShape(batch, at);
     const stored = batch.subarray(at + BATCH_HEADER_BYTES, at + header.bytes);
     this.header = header;
-    // an emptied batch (compaction) has no records to decompress, whatever codec it had
-    const codec = header.recordCount === 0 && stored.length === 0 ? 'none' : codecOf(header);
-    this.bytes = decompress(codec ?? 'none', stored, maxDecompressedBytes);
+    this.bytes = unpack(packedWith(header, stored), stored, maxDecompressedBytes);
     this.#appendTime = isLogAppendTime(header);
     this.#reader = new VarintReader(this.bytes, 0, this.bytes.length, (what) => this.#invalid(what));
+  }
+
+  /** As the constructor; a slow codec does not hold up the event loop. @throws BATCH_INVALID */
+  static async open(batch: Uint8Array, at: number, maxDecompressedBytes: number): Promise<RecordCursor> {
+    const header = checkShape(batch, at);
+    const stored = batch.subarray(at + BATCH_HEADER_BYTES, at + header.bytes);
+    const plain = await decompressAside(packedWith(header, stored), stored, maxDecompressedBytes);
+    return new RecordCursor(batch, at, maxDecompressedBytes, () => plain);
   }
 
   /** Moves on to the next record, if there is one. @throws BATCH_INVALID */
@@ -160,4 +172,10 @@ export class RecordCursor {
       `record ${this.#seen} of ${this.header.recordCount} in the batch at offset ${this.header.baseOffset}: ${what}`,
     );
   }
+}
+
+/** An emptied batch (compaction) has no records to decompress, whatever codec it had. */
+function packedWith(header: BatchHeader, stored: Uint8Array): Codec {
+  if (header.recordCount === 0 && stored.length === 0) return 'none';
+  return codecOf(header) ?? 'none';
 }

@@ -1,5 +1,5 @@
 import { writeCrc } from '../batch/check.ts';
-import { compress } from '../batch/codec/codec.ts';
+import { compressAside } from '../batch/codec/aside.ts';
 import {
   BATCH_HEADER_BYTES,
   BATCH_LOG_OVERHEAD,
@@ -62,16 +62,16 @@ export class KeptRecords {
 }
 
 /** The batch of `oldHeader` with only these records, and with a delete horizon when one is given. */
-export function rebuild(
+export async function rebuild(
   oldHeader: Uint8Array,
   header: BatchHeader,
   kept: KeptRecords,
   deleteHorizon: number | undefined,
-): Uint8Array {
+): Promise<Uint8Array> {
   const codec = codecOf(header) ?? 'none';
   const appendTime = isLogAppendTime(header);
   const plain = deleteHorizon === undefined || appendTime ? kept.plain() : kept.relativeTo(deleteHorizon);
-  const stored = compress(codec, plain);
+  const stored = await compressAside(codec, plain);
   const batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + stored.length);
   batch.set(oldHeader);
   batch.set(stored, BATCH_HEADER_BYTES);

@@ -7,10 +7,10 @@ export function standsAside(header: BatchHeader): boolean {
   return isControl(header) || isTransactional(header);
 }
 
-export /** A cursor before the first record of a batch that can be read to its end; undefined when it can't. */
-function readable(chunk: Uint8Array, at: number, maxBytes: number): RecordCursor | undefined {
+/** A cursor before the first record of a batch that can be read to its end; undefined when it can't. */
+export async function readable(chunk: Uint8Array, at: number, maxBytes: number): Promise<RecordCursor | undefined> {
   try {
-    const probe = new RecordCursor(chunk, at, maxBytes);
+    const probe = await RecordCursor.open(chunk, at, maxBytes);
     while (probe.next());
     probe.rewind();
     return probe;

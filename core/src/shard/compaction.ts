@@ -1,6 +1,7 @@
 /** When a compacted topic is compacted, and in which order its segments are written again. The rewriting itself is in `../compaction`. */
 import { compact } from '../compaction/compact.ts';
 import { mapKeys } from '../compaction/map-keys.ts';
+import { Pace } from '../compaction/pace.ts';
 import type { SegmentRow } from './chain.ts';
 import { runs } from './grouping.ts';
 import type { ShardLog } from './log.ts';
@@ -26,7 +27,8 @@ export async function compactPass(log: ShardLog, options: Pick<RewriteOptions, '
   const sealed = rows.filter(isSealed);
   const from = sealed.find((row) => !row.compacted)?.base;
   if (from === undefined) return;
-  const keys = await mapKeys(readRows(log, sealed, { ...options, from }), { from, maxKeys: MAX_KEYS });
+  const pace = new Pace(environment.clock);
+  const keys = await mapKeys(readRows(log, sealed, { ...options, from }), { from, maxKeys: MAX_KEYS, pace });
   // the last segment's offsets may end in a hole, which no batch tells
   if (keys.size < MAX_KEYS) keys.to = sealed.at(-1)?.end ?? keys.to;
   const { deleteRetentionMs, segment } = log.topic.settings;
@@ -36,7 +38,7 @@ export async function compactPass(log: ShardLog, options: Pick<RewriteOptions, '
     if (environment.signal.aborted) return;
     await rewrite(log, group, {
       ...options,
-      transform: (chunks) => compact(chunks, { keys, nowMs, deleteRetentionMs }).batches,
+      transform: (chunks) => compact(chunks, { keys, nowMs, deleteRetentionMs, pace }).batches,
       compacted: (group.at(-1)?.end ?? 0) <= keys.to,
     });
   }

@@ -52,16 +52,26 @@ export function decompress(
 type ZlibDecompress = (bytes: Uint8Array, options: { info: true; maxOutputLength: number }) => unknown;
 
 function inflate(codec: Codec, run: ZlibDecompress, compressed: Uint8Array, maxBytes: number): Uint8Array {
-  let result: { buffer: Uint8Array; engine: { bytesWritten: number } };
+  let result: unknown;
   try {
-    // with `info` zlib gives back the stream as well, which tells how much of the input it used; Node's types leave that out
-    result = run(compressed, { info: true, maxOutputLength: maxBytes }) as typeof result;
+    result = run(compressed, { info: true, maxOutputLength: maxBytes });
   } catch (cause) {
-    const tooLarge = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-    const what = tooLarge ? `hold more than ${maxBytes} bytes` : 'are damaged or cut off';
-    throw new StorageError('BATCH_INVALID', `${compressed.length} bytes of ${codec} ${what}`, { cause });
+    throw inflateFailure(codec, compressed, maxBytes, cause);
   }
-  if (result.engine.bytesWritten !== compressed.length)
+  return asInflated(codec, compressed, result);
+}
+
+export function inflateFailure(codec: Codec, compressed: Uint8Array, maxBytes: number, cause: unknown): StorageError {
+  const tooLarge = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'; // zlib throws nothing else
+  const what = tooLarge ? `hold more than ${maxBytes} bytes` : 'are damaged or cut off';
+  return new StorageError('BATCH_INVALID', `${compressed.length} bytes of ${codec} ${what}`, { cause });
+}
+
+/** @throws BATCH_INVALID */
+export function asInflated(codec: Codec, compressed: Uint8Array, result: unknown): Uint8Array {
+  // with `info` zlib gives back the stream as well, which tells how much of the input it used; Node's types leave that out
+  const { buffer, engine } = result as { buffer: Uint8Array; engine: { bytesWritten: number } };
+  if (engine.bytesWritten !== compressed.length)
     throw new StorageError('BATCH_INVALID', `the ${codec} data ends before the batch does`);
-  return result.buffer;
+  return buffer;
 }
