@@ -2,6 +2,7 @@
 import { compact } from '../compaction/compact.ts';
 import { mapKeys } from '../compaction/map-keys.ts';
 import { Pace } from '../compaction/pace.ts';
+import { isWeaker } from '../topics/validate.ts';
 import type { SegmentRow } from './chain.ts';
 import { runs } from './grouping.ts';
 import type { ShardLog } from './log.ts';
@@ -34,14 +35,34 @@ export async function compactPass(log: ShardLog, options: Pick<RewriteOptions, '
   const { deleteRetentionMs, segment } = log.topic.settings;
   const nowMs = environment.clock.wall();
   const covered = (row: SegmentRow) => isSealed(row) && row.base < keys.to;
-  for (const group of runs(rows, covered, segment.bytes)) {
+  // where the topic's engine promises less, a segment is compacted where it lies
+  const homeOf = (row: SegmentRow) => {
+    const own = environment.engines.get(row.instance);
+    return own !== undefined && isWeaker(options.to, own) ? own : options.to;
+  };
+  for (const group of runs(rows, covered, segment.bytes).flatMap((run) => splitWhere(run, homeOf))) {
     if (environment.signal.aborted) return;
+    const first = group[0];
     await rewrite(log, group, {
       ...options,
+      to: first === undefined ? options.to : homeOf(first),
       transform: (chunks) => compact(chunks, { keys, nowMs, deleteRetentionMs, pace }).batches,
       compacted: (group.at(-1)?.end ?? 0) <= keys.to,
     });
   }
+}
+
+/** A run in pieces, each of neighbours that go to the same place. */
+function splitWhere<Place>(rows: readonly SegmentRow[], placeOf: (row: SegmentRow) => Place): SegmentRow[][] {
+  const pieces: SegmentRow[][] = [];
+  let place: Place | undefined;
+  for (const row of rows) {
+    const piece = pieces.at(-1);
+    if (piece === undefined || placeOf(row) !== place) pieces.push([row]);
+    else piece.push(row);
+    place = placeOf(row);
+  }
+  return pieces;
 }
 
 /**

@@ -426,7 +426,9 @@ export class ShardLog implements DispatchHost {
     const row = await this.recorder.takePrepared(instance, this.#epoch);
     const writer = await this.#create(instance, row);
     if (this.phase !== 'rolling') {
+      // the topic was deleted, or the node stops: whoever comes next looks for no such segment
       await writer.close();
+      await this.recorder.deleteUnused(row);
       return;
     }
     this.#dispatcher.startFrom(this.committed);
