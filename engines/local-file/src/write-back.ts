@@ -15,6 +15,9 @@ export interface WriteBackOptions {
 /** Little by little: a sync of much at once would hold up the write-ahead log on the same disk. */
 const SYNC_BYTES = 4 * 1024 * 1024;
 
+/** What lies in many chunks is written at once up to this. */
+const PIECE_BYTES = 1024 * 1024;
+
 /** Half of libuv's threads, so that reads and syncs get their turn. */
 const CONCURRENT = 2;
 
@@ -25,6 +28,7 @@ export class WriteBack {
   /** Those with anything in memory. */
   readonly #unwritten = new Set<OpenSegment>();
   #waiting: (() => void)[] = [];
+  readonly #scratches: Buffer[] = [];
   #active = 0;
   #stopped = false;
   /** The last write has failed: nothing is tried again until somebody asks. */
@@ -148,10 +152,11 @@ export class WriteBack {
   async #writeTail(segment: OpenSegment): Promise<void> {
     const { tail, path } = segment.log;
     const target = tail.end;
+    const scratch = this.#scratches.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
     try {
       await this.#options.cache.with(path, true, async (file) => {
         while (tail.start < target) {
-          const piece = tail.oldest();
+          const piece = tail.oldest(scratch);
           if (piece === undefined || segment.deleted) return;
           await file.write(piece.bytes, piece.position);
           tail.written();
@@ -167,6 +172,8 @@ export class WriteBack {
       if (code === 'ENOSPC' || code === 'EDQUOT') this.#options.onFull(message);
       else segment.fail(writeError(segment, error));
       throw error;
+    } finally {
+      if (this.#scratches.length < CONCURRENT) this.#scratches.push(scratch);
     }
   }
 

@@ -8,21 +8,20 @@ interface Chunk {
 }
 
 const SMALLEST = 1024;
-/** Up to here a chunk grows by itself; beyond only while the disk is behind. */
-const USUAL = 64 * 1024;
-const LARGEST = 1024 * 1024;
-/** Large chunks are used again, for memory that is new costs more than filling it: readers get copies, never the chunk. */
-const POOLS: ReadonlyMap<number, { readonly chunks: Buffer[]; readonly limit: number }> = new Map([
-  [USUAL, { chunks: [], limit: 512 }],
-  [LARGEST, { chunks: [], limit: 16 }],
-]);
+/** Up to here a chunk grows by itself: ten thousand quiet segments hold little, a thousand busy ones little that is unused. */
+const USUAL = 16 * 1024;
+/** Chunks of the usual size are used again, for memory that is new costs more than filling it: readers get copies, never the chunk. */
+const pool: Buffer[] = [];
+const POOLED = 2048;
 
 /** The committed bytes of a segment that are not in its file yet. */
 export class Tail {
-  #chunks: Chunk[] = [];
+  readonly #chunks: Chunk[] = [];
   #start: number;
   #end: number;
   #next = SMALLEST;
+  /** How many of the oldest chunks {@link oldest} gave. */
+  #given = 0;
   /** Memory that is held, used or not. */
   held = 0;
 
@@ -61,24 +60,38 @@ export class Tail {
     this.#end += bytes.length;
   }
 
-  /** The oldest bytes, to be written at `position`; more that is appended goes elsewhere. */
-  oldest(): { readonly position: number; readonly bytes: Buffer } | undefined {
-    const chunk = this.#chunks[0];
-    if (chunk === undefined) return undefined;
-    if (!chunk.closed && this.#chunks.length === 1)
-      this.#next = Math.max(SMALLEST, Math.min(this.#next, pooledSize(chunk.used * 2)));
-    chunk.closed = true;
-    return { position: chunk.position, bytes: chunk.bytes.subarray(0, chunk.used) };
+  /**
+   * The oldest bytes, to be written at `position`: gathered in `scratch` as far as it is enough, or where they are when that is one
+   * piece. More that is appended goes elsewhere.
+   */
+  oldest(scratch: Buffer): { readonly position: number; readonly bytes: Buffer } | undefined {
+    const first = this.#chunks[0];
+    if (first === undefined) return undefined;
+    let length = 0;
+    this.#given = 0;
+    for (const chunk of this.#chunks) {
+      if (length + chunk.used > scratch.length) break;
+      chunk.bytes.copy(scratch, length, 0, chunk.used);
+      chunk.closed = true;
+      length += chunk.used;
+      this.#given++;
+    }
+    // the next chunk is as large as what came since the last time
+    if (this.#given === this.#chunks.length) this.#next = Math.min(USUAL, ceilPower(length));
+    if (this.#given > 0) return { position: first.position, bytes: scratch.subarray(0, length) };
+    first.closed = true;
+    this.#given = 1;
+    return { position: first.position, bytes: first.bytes.subarray(0, first.used) };
   }
 
   /** What {@link oldest} gave is in the file. */
   written(): void {
-    const chunk = this.#chunks.shift();
-    if (chunk === undefined) return;
-    this.#start = chunk.position + chunk.used;
-    this.held -= chunk.bytes.length;
-    const pool = POOLS.get(chunk.bytes.length);
-    if (pool !== undefined && pool.chunks.length < pool.limit) pool.chunks.push(chunk.bytes);
+    for (const chunk of this.#chunks.splice(0, this.#given)) {
+      this.#start = chunk.position + chunk.used;
+      this.held -= chunk.bytes.length;
+      if (chunk.bytes.length === USUAL && pool.length < POOLED) pool.push(chunk.bytes);
+    }
+    this.#given = 0;
   }
 
   /** Copies [position, position + length), which lies in the tail, to `into`. */
@@ -86,9 +99,9 @@ export class Tail {
     let at = position;
     let to = intoOffset;
     const end = position + length;
-    for (const chunk of this.#chunks) {
-      if (chunk.position + chunk.used <= at) continue;
-      if (chunk.position >= end) break;
+    for (let index = this.#chunkAt(position); at < end; index++) {
+      const chunk = this.#chunks[index];
+      if (chunk === undefined) break;
       const from = at - chunk.position;
       const count = Math.min(end - at, chunk.used - from);
       into.set(chunk.bytes.subarray(from, from + count), to);
@@ -97,12 +110,22 @@ export class Tail {
     }
   }
 
+  /** Which chunk holds the byte at `position`. */
+  #chunkAt(position: number): number {
+    let low = 0;
+    let high = this.#chunks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#chunks[middle]?.position ?? 0) <= position) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(0, low - 1);
+  }
+
   #grow(bytes: number, position: number): Chunk {
-    // nothing between the two: it would be in no pool
-    if (this.#chunks.length > 0)
-      this.#next = this.#next < USUAL ? this.#next * 2 : this.bytes >= USUAL ? LARGEST : USUAL;
+    if (this.#chunks.length > 0) this.#next = Math.min(this.#next * 2, USUAL);
     const size = Math.max(bytes, this.#next);
-    const memory = POOLS.get(size)?.chunks.pop() ?? Buffer.allocUnsafeSlow(size);
+    const memory = (size === USUAL ? pool.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
     const chunk: Chunk = { position, bytes: memory, used: 0, closed: false };
     this.#chunks.push(chunk);
     this.held += size;
@@ -110,7 +133,6 @@ export class Tail {
   }
 }
 
-function pooledSize(bytes: number): number {
-  const size = 2 ** Math.ceil(Math.log2(Math.max(1, bytes)));
-  return size <= USUAL || size >= LARGEST ? size : USUAL;
+function ceilPower(value: number): number {
+  return Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(Math.max(1, value))));
 }
