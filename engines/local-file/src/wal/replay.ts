@@ -51,14 +51,15 @@ export async function replay(
   let position = from.position;
   let torn = false;
   for (const [at, file] of files.entries()) {
-    const window = await FileWindow.open(fs, file.path);
+    const offset = file.sequence === from.sequence ? from.offset : 0;
+    const window = await FileWindow.open(fs, file.path, offset);
     if (window === undefined) continue;
     try {
       const later = files[at + 1];
       const follows = later === undefined ? undefined : await firstHeader(fs, later);
       const bound = Math.min(follows?.previousEnd ?? Number.POSITIVE_INFINITY, stopAt);
       const walk = new FileWalk(window, file, bound, maxGroupBytes, visitor);
-      position = await walk.run(position, file.sequence === from.sequence ? from.offset : 0);
+      position = await walk.run(position, offset);
       torn = walk.torn;
     } finally {
       await window.close();
@@ -69,7 +70,7 @@ export async function replay(
 
 /** The first group of a file, if it is whole. */
 async function firstHeader(fs: FileSystem, file: ReplayFile): Promise<GroupHeader | undefined> {
-  const window = await FileWindow.open(fs, file.path, GROUP_HEADER_BYTES);
+  const window = await FileWindow.open(fs, file.path, 0, GROUP_HEADER_BYTES);
   if (window === undefined) return undefined;
   try {
     await window.load(GROUP_HEADER_BYTES);
@@ -183,18 +184,24 @@ class FileWalk {
   }
 }
 
-/** A file as one buffer that fills as it is asked for. */
+/** A file from a place on, as one buffer that fills as it is asked for. */
 class FileWindow {
   readonly bytes: Buffer;
   readonly #file: FileHandle;
-  #loaded = 0;
+  #loaded: number;
 
-  private constructor(file: FileHandle, bytes: Buffer) {
+  private constructor(file: FileHandle, bytes: Buffer, from: number) {
     this.#file = file;
     this.bytes = bytes;
+    this.#loaded = Math.min(from, bytes.length);
   }
 
-  static async open(fs: FileSystem, path: string, most = Number.POSITIVE_INFINITY): Promise<FileWindow | undefined> {
+  static async open(
+    fs: FileSystem,
+    path: string,
+    from: number,
+    most = Number.POSITIVE_INFINITY,
+  ): Promise<FileWindow | undefined> {
     let file: FileHandle;
     try {
       file = await fs.open(path, 'r');
@@ -203,7 +210,7 @@ class FileWindow {
       if ((error as { code?: string }).code === 'ENOENT') return undefined;
       throw error;
     }
-    return new FileWindow(file, Buffer.allocUnsafeSlow(Math.min(await file.size(), most)));
+    return new FileWindow(file, Buffer.allocUnsafeSlow(Math.min(await file.size(), most)), from);
   }
 
   get size(): number {
