@@ -1,7 +1,6 @@
 import type { SegmentId } from '@robustmq/core';
 import type { Checkpoint, SegmentRow } from './checkpoint.ts';
 import type { FileCache } from './file-cache.ts';
-import { splitBatches } from './segment/batch-fields.ts';
 import { OpenSegment } from './segment/open-segment.ts';
 import type { SegmentPaths } from './segment/segment-files.ts';
 import { SegmentLog } from './segment/segment-log.ts';
@@ -110,8 +109,7 @@ export class Rebuild implements ReplayVisitor {
       this.#corrupt(segment, `its data between offsets ${log.end} and ${header.offset} is missing in the log`);
       return;
     }
-    const { batches, next } = splitBatches(body);
-    log.commit(batches, next);
+    log.adopt(body);
     segment.dispatched = log.end;
     this.appends++;
     table.touch(segment);

@@ -54,6 +54,18 @@ export class SegmentLog {
     this.#cache = cache;
   }
 
+  /** As {@link commit}, batches that lie one behind the other in memory that nobody will write again. */
+  adopt(bytes: Buffer): void {
+    let at = 0;
+    while (at < bytes.length) {
+      this.index.add(baseOffsetAt(bytes, at), this.bytes + at, maxTimestampAt(bytes, at));
+      this.end = nextOffsetAt(bytes, at);
+      at += batchBytesAt(bytes, at);
+    }
+    this.tail.adopt(bytes);
+    this.bytes += bytes.length;
+  }
+
   /** Takes batches that have been committed, up to offset `next`. */
   commit(batches: readonly Uint8Array[], next: number): void {
     for (const batch of batches) {

@@ -60,6 +60,13 @@ export class Tail {
     this.#end += bytes.length;
   }
 
+  /** Takes bytes that nobody will write again, without a copy. */
+  adopt(bytes: Buffer): void {
+    this.#chunks.push({ position: this.#end, bytes, used: bytes.length, closed: true });
+    this.held += bytes.length;
+    this.#end += bytes.length;
+  }
+
   /**
    * The oldest bytes, to be written at `position`: gathered in `scratch` as far as it is enough, or where they are when that is one
    * piece. More that is appended goes elsewhere.
@@ -89,7 +96,8 @@ export class Tail {
     for (const chunk of this.#chunks.splice(0, this.#given)) {
       this.#start = chunk.position + chunk.used;
       this.held -= chunk.bytes.length;
-      if (chunk.bytes.length === USUAL && pool.length < POOLED) pool.push(chunk.bytes);
+      const isOwn = chunk.bytes.length === chunk.bytes.buffer.byteLength;
+      if (isOwn && chunk.bytes.length === USUAL && pool.length < POOLED) pool.push(chunk.bytes);
     }
     this.#given = 0;
   }

@@ -20,7 +20,7 @@ export interface ReplayFile {
 }
 
 export interface ReplayVisitor {
-  /** In the order of the log. `body` is valid during the call only. */
+  /** In the order of the log. `body` may be kept: nothing writes there again. */
   entry(header: EntryHeader, body: Buffer): void;
   /** This entry was committed, and its body is damaged. */
   damaged(header: EntryHeader): void;
@@ -189,6 +189,7 @@ class FileWindow {
   readonly bytes: Buffer;
   readonly #file: FileHandle;
   #loaded: number;
+  #reading: Promise<number> | undefined;
 
   private constructor(file: FileHandle, bytes: Buffer, from: number) {
     this.#file = file;
@@ -217,19 +218,33 @@ class FileWindow {
     return this.bytes.length;
   }
 
+  /** Makes sure of the bytes in front of `to`, and has the next ones read meanwhile. */
   async load(to: number): Promise<void> {
-    if (to <= this.#loaded || this.#loaded === this.size) return;
+    while (to > this.#loaded && this.#loaded < this.size) {
+      const ahead = this.#reading ?? this.#read();
+      this.#reading = undefined;
+      this.#loaded = await ahead;
+      if (this.#loaded < this.size) {
+        this.#reading = this.#read();
+        // whoever needs it will hear of the failure
+        this.#reading.catch(() => {});
+      }
+    }
+  }
+
+  async #read(): Promise<number> {
     const from = this.#loaded;
-    const length = Math.min(this.size, Math.max(to, from + READ_BYTES)) - from;
+    const length = Math.min(this.size - from, READ_BYTES);
     const count = await this.#file.read(this.bytes, from, length, from);
     // what cannot be read parses as nothing
     this.bytes.fill(0, from + count, from + length);
-    this.#loaded = from + length;
+    return from + length;
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  async close(): Promise<void> {
+    await this.#reading?.catch(() => {});
+    await this.#file.close();
   }
 }
 
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = 2 * 1024 * 1024;
