@@ -1,7 +1,7 @@
 import { CONTROL, CONTROL_INTS } from './channel.ts';
 
 /** While the main thread fills the ring, the worker may as well begin to write. */
-const EARLY_BYTES = 128 * 1024;
+const EARLY_BYTES = 24 * 1024;
 
 /** How far the worker has come. */
 export interface Progress {
