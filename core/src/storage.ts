@@ -4,6 +4,7 @@ import { Loop } from './loop.ts';
 import { liveKey } from './shard/chain.ts';
 import { storageCounters } from './shard/counters.ts';
 import { DEFAULT_TUNING, instanceOf, pause, type ShardEnvironment } from './shard/environment.ts';
+import { giveUpUnreadable } from './shard/give-up.ts';
 import { ShardLog } from './shard/log.ts';
 import { relieve } from './shard/pressure.ts';
 import { ReaderCache } from './shard/reader-cache.ts';
@@ -77,6 +78,8 @@ class NodeStorage implements Storage {
 
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<Topic> {
     checkTopicName(name);
+    if (name.startsWith('__'))
+      throw new StorageError('TOPIC_INVALID', `${name}: names that begin with __ are the system's own`);
     const overrides = mergeOverrides({}, options.overrides ?? {});
     const { settings, origins } = resolveSettings(name, overrides, this.#policy);
     checkSettings(settings, this.#environment.engines);
@@ -276,11 +279,13 @@ class NodeStorage implements Storage {
     for (const shard of this.shards(topic)) {
       const { log } = shard as LogShard; // this adapter made it
       const { logStart } = log;
+      const before = new Set(log.rows.filter((row) => row.state === 'LOST').map((row) => row.id));
       await log.acceptLosses();
+      await giveUpUnreadable(log);
       if (log.logStart > logStart && log.rows[0]?.base !== logStart)
         given.push({ shard: log.index, base: logStart, end: log.logStart });
       for (const row of log.rows)
-        if (row.state === 'LOST') given.push({ shard: log.index, base: row.base, end: row.end });
+        if (row.state === 'LOST' && !before.has(row.id)) given.push({ shard: log.index, base: row.base, end: row.end });
     }
     return given;
   }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { Alias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml';
 import { Draft, type Json, type JsonObject, type Path, put } from './draft.ts';
 import { type ConfigCode, ConfigError, type ConfigIssue, type Origin } from './issue.ts';
@@ -78,6 +78,12 @@ export function parseConfig(text: string, file: string): Draft {
 async function readBounded(file: string, shownAs: string): Promise<Uint8Array> {
   const origin: Origin = { kind: 'file', file: shownAs, line: 0, column: 0 };
   try {
+    // opening a pipe would wait for its writer
+    const kind = await stat(file);
+    if (!kind.isFile()) {
+      const what = kind.isDirectory() ? 'it is a directory' : 'it is not a regular file';
+      throw new ConfigError([issue('CONFIG_UNREADABLE', origin, `the file cannot be read: ${what}`)]);
+    }
     await using handle = await open(file, 'r');
     const limit = CONFIG_LIMITS.fileBytes;
     const bytes = Buffer.alloc(limit + 1);
@@ -97,8 +103,10 @@ async function readBounded(file: string, shownAs: string): Promise<Uint8Array> {
       throw new ConfigError([
         issue('CONFIG_NOT_FOUND', origin, 'there is no such file', 'Write one with: robust-server config init'),
       ]);
-    const reason = code === 'EISDIR' ? 'it is a directory' : (code ?? String(error));
-    throw new ConfigError([issue('CONFIG_UNREADABLE', origin, `the file cannot be read: ${reason}`)], error);
+    throw new ConfigError(
+      [issue('CONFIG_UNREADABLE', origin, `the file cannot be read: ${code ?? String(error)}`)],
+      error,
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import { MAX_STATE_BYTES } from '../engine.ts';
 import { StorageError } from '../errors.ts';
 import { checkCount, checkOffset, invalid } from './arguments.ts';
 import type { GuardContext } from './guard-context.ts';
-import { verifyRead } from './verify-read.ts';
+import { type ReadVerdict, verifyRead } from './verify-read.ts';
 
 /** The reading side of a segment, of a writer too: arguments checked before, every answer checked after. */
 export class GuardedReader implements SegmentReader {
@@ -68,9 +68,9 @@ export class GuardedReader implements SegmentReader {
       'read',
       this.#ask(() => this.#inner.read(from, options)),
     );
-    this.#verify(from, committed, read);
-    this.#context.readBytes.value += read.bytes.length;
-    return read;
+    const good = this.#verify(from, committed, read);
+    this.#context.readBytes.value += good.bytes.length;
+    return good;
   }
 
   async offsetForTimestamp(timestamp: number): Promise<number | undefined> {
@@ -95,20 +95,22 @@ export class GuardedReader implements SegmentReader {
     return this.#closing;
   }
 
-  #verify(from: number, committedBefore: number, read: SegmentRead): void {
+  #verify(from: number, committedBefore: number, read: SegmentRead): SegmentRead {
     if (!(read?.bytes instanceof Uint8Array)) throw this.#breach('a read gave no bytes');
     // an open segment may have grown meanwhile
     const { base, committed } =
       this.#closing === undefined ? this.offsets() : { base: this.#base ?? 0, committed: committedBefore };
-    let next: number | undefined;
+    let verdict: ReadVerdict;
     try {
-      next = verifyRead(read.bytes, { segment: this.#id, base, from, committed, dense: this.#dense });
+      verdict = verifyRead(read.bytes, { segment: this.#id, base, from, committed, dense: this.#dense });
     } catch (error) {
       throw this.#context.failure(error, 'read', this.#where());
     }
+    const { next, bytes } = verdict;
     if (next !== undefined) {
+      if (bytes < read.bytes.length) return { bytes: read.bytes.subarray(0, bytes), next };
       if (read.next !== next) throw this.#breach(`a read up to ${next} says to go on at ${read.next}`);
-      return;
+      return read;
     }
     // no batch: at the end, or in a hole that reaches the end
     const atEnd = from === committedBefore && read.next === from;
@@ -116,6 +118,7 @@ export class GuardedReader implements SegmentReader {
       throw this.#breach(
         `a read from ${from} gave nothing below ${committedBefore}, and says to go on at ${read.next}`,
       );
+    return read;
   }
 
   #refuseClosed(): void {

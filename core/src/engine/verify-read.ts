@@ -13,15 +13,24 @@ export interface ReadClaim {
   readonly dense: boolean;
 }
 
+export interface ReadVerdict {
+  /** One past the last offset; `undefined` without a batch. */
+  readonly next: number | undefined;
+  /** How many of the bytes are good: less than all in front of a batch whose CRC is wrong. */
+  readonly bytes: number;
+}
+
 /**
  * Checks what an engine read before anyone sees it: whole batches with their CRC intact, offsets that go up, the first one covering
- * `from`, nothing at or past `committed`.
- * @returns one past the last offset, `undefined` without a batch. @throws CORRUPT, with the segment and the position
+ * `from`, nothing at or past `committed`. What lies before a wrong CRC is good: the next read begins there, and says what is wrong.
+ * @throws CORRUPT, with the segment and the position
  */
-export function verifyRead(bytes: Uint8Array, claim: ReadClaim): number | undefined {
+export function verifyRead(bytes: Uint8Array, claim: ReadClaim): ReadVerdict {
   let next: number | undefined;
-  for (let at = 0; at < bytes.length; ) {
+  let at = 0;
+  while (at < bytes.length) {
     const size = batchSize(bytes, at, claim, next);
+    if (size === undefined) break;
     const base = int64At(bytes, at);
     const end = base + int32At(bytes, at + 23) + 1;
     if (!Number.isSafeInteger(base) || base < claim.base || end > claim.committed)
@@ -38,10 +47,11 @@ export function verifyRead(bytes: Uint8Array, claim: ReadClaim): number | undefi
     next = end;
     at += size;
   }
-  return next;
+  return { next, bytes: at };
 }
 
-function batchSize(bytes: Uint8Array, at: number, claim: ReadClaim, next: number | undefined): number {
+/** Undefined for a wrong CRC behind good batches. */
+function batchSize(bytes: Uint8Array, at: number, claim: ReadClaim, next: number | undefined): number | undefined {
   let size: number;
   try {
     size = bytes.length - at < BATCH_HEADER_BYTES ? 0 : checkShape(bytes, at).bytes;
@@ -51,6 +61,7 @@ function batchSize(bytes: Uint8Array, at: number, claim: ReadClaim, next: number
   if (size === 0) throw corrupt(`${bytes.length - at} bytes that are no whole batch`, claim, at, next);
   const stored = uint32At(bytes, at + 17);
   const actual = crc32c(bytes.subarray(at + CRC_FROM, at + size)) >>> 0;
+  if (actual !== stored && next !== undefined) return undefined;
   if (actual !== stored)
     throw corrupt(`CRC is 0x${actual.toString(16)}, the batch says 0x${stored.toString(16)}`, claim, at, next);
   return size;

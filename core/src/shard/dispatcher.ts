@@ -3,7 +3,7 @@
  * be done beside that (open a segment, recover one) it asks of the shard's log, which calls {@link Dispatcher.pump} when it is done.
  */
 import type { Topic } from '../adapter.ts';
-import { isStorageError } from '../errors.ts';
+import { isStorageError, StorageError } from '../errors.ts';
 import { ShardState } from '../fold/shard-state.ts';
 import type { WaitSet } from '../wait/waiter.ts';
 import type { AppendEntry } from './append-entry.ts';
@@ -17,6 +17,8 @@ import type { OpenSegment } from './open-segment.ts';
 const PREPARE_AT = 0.8;
 /** How often one append is tried again after a refusal that should not happen, before it is given up. */
 const MAX_ATTEMPTS = 5;
+/** An engine that is silent for longer is a problem that `/readyz` tells of. */
+const SILENT_ENGINE_MS = 10_000;
 /** Appends that wait together go to the engine as one, up to these bytes; */
 const GROUP_BYTES = 1024 * 1024;
 /** and while this many are on their way, others wait to go together. */
@@ -64,12 +66,25 @@ export class Dispatcher {
   #next = 0;
   #waitingForCredit = false;
   #groups = 0;
+  /** When the groups in flight were sent, oldest first, in monotonic ms: they settle in order. */
+  readonly #sentAt: number[] = [];
   /** Something was refused: its place, and those behind it, are known only when nothing is in flight. */
   #holding = false;
 
   constructor(host: DispatchHost) {
     this.#host = host;
     this.queue = new AppendQueue(host.environment.tuning.shardWindowBytes, () => host.where);
+  }
+
+  /** Set while the engine has not answered an append for so long that a person should know. */
+  get trouble(): StorageError | undefined {
+    const sentAt = this.#sentAt[0];
+    const waited = sentAt === undefined ? 0 : this.#host.environment.clock.monotonic() - sentAt;
+    if (waited < SILENT_ENGINE_MS) return undefined;
+    const seconds = Math.round(waited / 1000);
+    return new StorageError('TIMEOUT', `the engine has not answered an append for ${seconds} s`, {
+      where: this.#host.where,
+    });
   }
 
   get committed(): number {
@@ -140,6 +155,7 @@ export class Dispatcher {
     }
     if (group.length === 0) return;
     this.#groups++;
+    this.#sentAt.push(this.#host.environment.clock.monotonic());
     open.writer.append(batches, { base }).then(
       () => this.#appended(group, open),
       (error: unknown) => this.#refused(group, open, error),
@@ -175,6 +191,7 @@ export class Dispatcher {
 
   #appended(group: readonly AppendEntry[], open: OpenSegment): void {
     this.#groups--;
+    this.#sentAt.shift();
     const now = this.#host.environment.clock.wall();
     for (const entry of group) this.#commit(entry, open, now);
     this.#host.waiters.wake();
@@ -198,6 +215,7 @@ export class Dispatcher {
 
   #refused(group: readonly AppendEntry[], open: OpenSegment, error: unknown): void {
     this.#groups--;
+    this.#sentAt.shift();
     const failure = asStorageError(error, this.#host.where);
     const isNone = failure.outcome === 'none';
     if (this.#host.dispatchPhase === 'stopped') {

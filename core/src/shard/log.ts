@@ -52,6 +52,8 @@ export class ShardLog implements DispatchHost {
   deleting: SegmentRow[] = [];
   open: OpenSegment | undefined;
   logStart = 0;
+  /** What a read found wrong with sealed data: the shard goes on, a person should know. */
+  damage: StorageError | undefined;
   /** The operator has given up what can't be recovered. */
   acceptLoss = false;
   /** Leftovers of copies that an earlier process did not finish are gone. */
@@ -145,13 +147,15 @@ export class ShardLog implements DispatchHost {
     const cause =
       this.unavailable ??
       this.store.trouble ??
-      new StorageError('BACKPRESSURE', `the shard is ${this.#phase}`, { where: this.where });
+      this.#dispatcher.trouble ??
+      new StorageError('BACKPRESSURE', 'its turn has not come', { where: this.where });
     this.#giveUpOld(cause);
   }
 
   /** What is wrong with the shard, for a person. */
   get trouble(): StorageError | undefined {
-    return this.#phase === 'stopped' ? undefined : (this.unavailable ?? this.store.trouble);
+    if (this.#phase === 'stopped') return undefined;
+    return this.unavailable ?? this.store.trouble ?? this.#dispatcher.trouble ?? this.damage;
   }
 
   #needsPerson(): boolean {

@@ -28,7 +28,14 @@ export async function readChain(log: ShardLog, from: number, maxBytes: number): 
   // the end is taken once: a reader that keeps up with a writer must come back at some point
   const end = log.committed;
   while (at < end && (chunks.length === 0 || maxBytes - bytes >= MIN_PIECE_BYTES)) {
-    const piece = await readPiece(log, at, Math.max(1, maxBytes - bytes));
+    let piece: SegmentRead;
+    try {
+      piece = await readPiece(log, at, Math.max(1, maxBytes - bytes));
+    } catch (error) {
+      // what was read is good; the next read begins where the trouble is, and tells
+      if (chunks.length > 0) break;
+      throw error;
+    }
     if (piece.bytes.length > 0) {
       if (chunks.length > 0 && bytes + piece.bytes.length > maxBytes) break;
       chunks.push(piece.bytes);
@@ -96,7 +103,10 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
       return await useSegment(log, row, async (reader) => reader.read(at, { maxBytes }));
     } catch (error) {
       const gone = isStorageError(error, 'SEGMENT_UNKNOWN', 'SEGMENT_LOST', 'CLOSED');
-      if (!gone || attempt >= MAX_CHAIN_READS) throw error;
+      if (!gone || attempt >= MAX_CHAIN_READS) {
+        if (isStorageError(error, 'CORRUPT', 'SEGMENT_UNKNOWN', 'SEGMENT_LOST')) log.damage = error;
+        throw error;
+      }
       // replaced, or dropped by retention, between the look at the chain and the read
       if (at < log.logStart) checkBounds(log, at);
     }

@@ -355,6 +355,60 @@ describe('Shard whose writer fails', () => {
     await expect(shard.append([lying])).rejects.toMatchObject({ code: 'BATCH_INVALID' });
   });
 
+  it('reads up to a damaged batch, says so on its status, and makes the segment a hole when an operator gives it up', async () => {
+    const meta = new MemoryMeta();
+    let damaged = false;
+    const spoil = (bytes: Uint8Array) => {
+      const copy = Uint8Array.from(bytes);
+      if (damaged) copy[copy.length - 1] = (copy.at(-1) ?? 0) ^ 1;
+      return copy;
+    };
+    const open: EngineDefinition['open'] = async (ctx) => {
+      const engine = await (memoryEngine as EngineDefinition).open(ctx);
+      const openReader: StorageEngine['openReader'] = async (id) => {
+        const reader = await engine.openReader(id);
+        return {
+          offsets: () => reader.offsets(),
+          state: () => reader.state(),
+          offsetForTimestamp: (timestamp) => reader.offsetForTimestamp(timestamp),
+          close: () => reader.close(),
+          read: async (from, options) => {
+            const { bytes, next } = await reader.read(from, options);
+            return { bytes: spoil(bytes), next };
+          },
+        };
+      };
+      return {
+        ...flaky(
+          engine,
+          () => 'fine',
+          () => true,
+        ),
+        openReader,
+      };
+    };
+    const definition = { ...(memoryEngine as EngineDefinition), open };
+    const engines = new Map([['memory', await openInstanceOf(definition, 'memory', meta)]]);
+    // the first life seals what it wrote, so that the second one reads it through readers
+    const first = await openNode({ meta, engines });
+    const written = await shardOf(first.storage, 't');
+    for (const value of ['a', 'b', 'c']) await written.append([batch([value])]);
+    await first.storage.drain();
+    await first.close();
+    damaged = true;
+    const { storage } = await node({ meta, engines });
+    const shard = await shardOf(storage, 't');
+    expect(await shard.read(0, { maxBytes: 10_000 })).toMatchObject({ next: 2 });
+    await expect(shard.read(2, { maxBytes: 10_000 })).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(storage.status().problems).toMatchObject([{ code: 'CORRUPT', where: 't/0' }]);
+    expect(await storage.acceptLosses('t')).toMatchObject([{ shard: 0, base: 0, end: 3 }]);
+    expect(await storage.acceptLosses('t')).toEqual([]);
+    expect(storage.status().ready).toBe(true);
+    damaged = false;
+    expect(await shard.append([batch(['d'])])).toMatchObject({ base: 3 });
+    expect(await readAll(shard)).toEqual(['3:d']);
+  });
+
   it('aborts an append that was not admitted, and only the wait of one that was', async () => {
     const { storage } = await node();
     const shard = await shardOf(storage, 't');
