@@ -11,7 +11,9 @@ export interface BatchOptions {
 
 /** A record batch with a true header and CRC. Its records are noise: nothing in the broker may look at them. */
 export function makeBatch(options: BatchOptions = {}): Buffer {
-  const { records = 1, payload = 20, producerId = -1 } = options;
+  // the smallest record has 7 bytes: what claims more records than it has room for is refused
+  const { records = 1, producerId = -1 } = options;
+  const payload = options.payload ?? Math.max(20, 7 * records);
   const batch = Buffer.alloc(61 + payload, 0x5a);
   batch.writeBigInt64BE(0n, 0);
   batch.writeInt32BE(batch.length - 12, 8);
