@@ -9,6 +9,7 @@ export * from './engine/scoped-meta.ts';
 export * from './engine.ts';
 export * from './errors.ts';
 export * from './fs/directory-lock.ts';
+export * from './fs/disk-full.ts';
 export * from './fs/node-file-system.ts';
 export * from './memory.ts';
 export * from './meta/port.ts';

@@ -13,6 +13,7 @@
 import {
   type Clock,
   checkMutation,
+  isDiskFull,
   isStorageError,
   type Logger,
   META_LIMITS,
@@ -63,7 +64,7 @@ export interface LevelMeta extends Meta {
   close(): Promise<void>;
 }
 
-/** Opens or creates the database in `dir`. @throws DIRECTORY_LOCKED, CORRUPT, FORMAT_TOO_NEW, IO_ERROR */
+/** Opens or creates the database in `dir`. @throws DIRECTORY_LOCKED, CORRUPT, FORMAT_TOO_NEW, DISK_FULL, IO_ERROR */
 export async function openLevelMeta(options: LevelMetaOptions): Promise<LevelMeta> {
   const db = options.database?.(options.dir) ?? new Level(options.dir, { valueEncoding: 'view' });
   try {
@@ -77,7 +78,7 @@ export async function openLevelMeta(options: LevelMetaOptions): Promise<LevelMet
     return opened;
   } catch (error) {
     await opened.close();
-    throw error;
+    throw isStorageError(error) ? error : openError(error, options.dir);
   }
 }
 
@@ -341,7 +342,7 @@ class LevelMetaStore implements LevelMeta {
     } catch (error) {
       // an open that failed may have found out more than the write: that a person is needed
       if (isStorageError(error, 'CORRUPT')) this.#failure = error;
-      else if (codeOf(causeOf(error)) === 'LEVEL_CORRUPTION') this.#failure = openError(error, this.#dir);
+      else if (isDamage(causeOf(error))) this.#failure = openError(error, this.#dir);
       else this.#failure = this.#unavailable(error, 'unknown');
       return false;
     }
@@ -413,7 +414,7 @@ class LevelMetaStore implements LevelMeta {
     try {
       return await run();
     } catch (cause) {
-      if (codeOf(cause) === 'LEVEL_CORRUPTION') throw this.#corrupt('LevelDB reports damage', cause);
+      if (isDamage(cause)) throw this.#corrupt('LevelDB reports damage', cause);
       throw new StorageError('META_UNAVAILABLE', 'reading from the Meta database failed', {
         cause,
         where: this.#dir,
@@ -464,9 +465,23 @@ function openError(error: unknown, dir: string): StorageError {
       cause,
       hint: 'Stop the other node, or give this one a data directory of its own',
     });
-  if (codeOf(cause) === 'LEVEL_CORRUPTION')
+  if (isDiskFull(error))
+    return new StorageError('DISK_FULL', 'the disk of the Meta database has no room left', {
+      where: dir,
+      cause,
+      hint: 'Free space there, then start again',
+    });
+  if (isDamage(cause))
     return new StorageError('CORRUPT', 'Meta database: LevelDB can not open it', { where: dir, cause, hint: RESTORE });
   return new StorageError('IO_ERROR', 'the Meta database can not be opened', { where: dir, cause, outcome: 'none' });
+}
+
+/** LevelDB tells of a manifest that is gone and of a table that was cut short as errors of the disk. */
+function isDamage(error: unknown): boolean {
+  if (codeOf(error) === 'LEVEL_CORRUPTION') return true;
+  if (!(error instanceof Error) || codeOf(error) !== 'LEVEL_IO_ERROR') return false;
+  // LOCK and LOG are made at each open: without them the directory itself is not there
+  return /\.ldb: Invalid argument$|(?<!\/LOCK|\/LOG): No such file or directory$/.test(error.message);
 }
 
 /** LevelDB's own error: `level` wraps that of an open. */

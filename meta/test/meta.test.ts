@@ -1,4 +1,4 @@
-import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { META_LIMITS, type Meta, type MetaEvent } from '@robustmq/core';
@@ -140,6 +140,19 @@ describe('Meta on level', () => {
     await expect(openLevelMeta({ dir })).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 
+  it.each(['MANIFEST', 'CURRENT', '.ldb'])('says CORRUPT when its %s is gone or cut short', async (name) => {
+    for (const damage of [(path: string) => rm(path), (path: string) => truncate(path, 7)]) {
+      const dir = await temporaryDirectory();
+      for (const id of ['a', 'b']) {
+        const meta = await openLevelMeta({ dir });
+        await meta.commit(put(id, id, 'x'));
+        await meta.close();
+      }
+      await damage(join(dir, (await readdir(dir)).find((each) => each.includes(name)) ?? 'none'));
+      await expect(openLevelMeta({ dir })).rejects.toMatchObject({ code: 'CORRUPT' });
+    }
+  });
+
   it('says CORRUPT when its manifest is damaged', async () => {
     const dir = await temporaryDirectory();
     const meta = await openLevelMeta({ dir });
@@ -148,6 +161,9 @@ describe('Meta on level', () => {
     const current = await open(join(dir, 'CURRENT'), 'r+');
     await current.write(Buffer.from('NONSENSE-0000\n'), 0, 14, 0);
     await current.close();
-    await expect(openLevelMeta({ dir })).rejects.toMatchObject({ code: expect.stringMatching(/CORRUPT|IO_ERROR/) });
+    await expect(openLevelMeta({ dir })).rejects.toMatchObject({
+      code: 'CORRUPT',
+      hint: expect.stringContaining('backup'),
+    });
   });
 });
