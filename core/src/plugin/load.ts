@@ -1,6 +1,7 @@
 import { BROKER_API_VERSION, type BrokerDefinition } from '../broker.ts';
 import { ENGINE_API_VERSION, type EngineDefinition } from '../engine.ts';
 import { RobustError } from '../errors.ts';
+import { systemClock } from '../system.ts';
 import { checkDefinition, type PluginKind } from './definition.ts';
 import { type PluginSource, resolvePlugin } from './resolve.ts';
 
@@ -24,6 +25,8 @@ export const PLUGIN_CODES = [
 ] as const;
 
 export type PluginCode = (typeof PLUGIN_CODES)[number];
+
+const LONGEST_IMPORT_MS = 30_000;
 
 export interface LoadedPlugin<Definition> {
   readonly definition: Definition;
@@ -58,7 +61,7 @@ async function load(
     : resolvePlugin(kind, use, options);
   let module: unknown;
   try {
-    module = await (found === undefined ? import(source.kind === 'first-party' ? '' : source.url) : found());
+    module = await ended(found === undefined ? import(source.kind === 'first-party' ? '' : source.url) : found());
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
     throw new RobustError(
@@ -71,6 +74,24 @@ async function load(
     );
   }
   return { value: definitionOf(kind, use, source, module), source };
+}
+
+/** A top-level await in a plug-in may never settle: then Node would end the process with 13 and no word, or wait for good. */
+async function ended(importing: Promise<unknown>): Promise<unknown> {
+  let end = (): void => {};
+  const never = new Promise<never>((_, reject) => {
+    // a turn later, so that the process is alive again for what follows
+    end = () => void setImmediate(() => reject(new Error('its import never ends (a top-level await?)')));
+  });
+  const bound = systemClock.timer(LONGEST_IMPORT_MS, end);
+  // nothing is left that could settle it
+  process.once('beforeExit', end);
+  try {
+    return await Promise.race([importing, never]);
+  } finally {
+    bound.cancel();
+    process.off('beforeExit', end);
+  }
 }
 
 /** The default export; a CommonJS package compiled from ESM hides it one level deeper. */

@@ -131,4 +131,6 @@ test('a file that is not there', async () => {
   await expect(gone).rejects.toMatchObject({ code: 'CONFIG_NOT_FOUND' });
   const folder = loadConfig({ file: '/', env: {}, cwd: '/', engines: engineTable, brokers: brokerTable });
   await expect(folder).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' });
+  const device = loadConfig({ file: '/dev/zero', env: {}, cwd: '/', engines: engineTable, brokers: brokerTable });
+  await expect(device).rejects.toThrow(/not a regular file/);
 });
