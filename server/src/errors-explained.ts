@@ -14,7 +14,7 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
   },
   CONFIG_UNREADABLE: {
     means: 'The configuration file is there but can not be read.',
-    todo: 'Give the user of the server the right to read it; a directory is no file.',
+    todo: 'Give the user of the server the right to read it; a directory, a pipe or a device is no file.',
   },
   CONFIG_TOO_LARGE: {
     means: 'The configuration file is larger than 1 MiB.',
@@ -60,7 +60,7 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
     todo: 'Install the package where the configuration file is, or name a path that begins with ./',
   },
   PLUGIN_LOAD_FAILED: {
-    means: 'The plug-in was found but threw an error when it was imported.',
+    means: 'The plug-in was found but threw an error when it was imported, or its import never ends.',
     todo: 'Read the reason in the message: often a dependency of the plug-in is not installed.',
   },
   PLUGIN_NO_EXPORT: {
@@ -137,11 +137,18 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
     means: 'A CONNECT was refused.',
     todo: 'The reason code in the CONNACK says why.',
   },
-  NODE_STARTING: { means: 'The node answers but is not yet ready.', todo: 'Try again in a moment.' },
+  NODE_STARTING: {
+    means: 'The node answers but is not yet ready; the detail names what it is opening.',
+    todo: 'Try again in a moment.',
+  },
   NODE_DRAINING: { means: 'The node is stopping.', todo: 'Use another node, or wait until it is back.' },
   NODE_FAILED: {
     means: 'Something happened that the node can not heal by itself; it stops.',
     todo: 'Read the log. A supervisor should start the node again: what was acknowledged is kept.',
+  },
+  START_INTERRUPTED: {
+    means: 'The node was told to stop before it had started; the message names what it was opening.',
+    todo: 'Nothing, if you meant it. If that step never ends, look at the plug-in or the disk behind it.',
   },
   ENGINE_UNHEALTHY: {
     means: 'An engine instance reports that it can not work.',
@@ -222,7 +229,7 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
     todo: 'Check the disk; restore the file named in the message from a copy. The rest of the node goes on.',
   },
   DISK_FULL: {
-    means: `The disk has too little room, so the append was refused before it began. ${NONE}.`,
+    means: `The disk has too little room: the append was refused before it began, or the node could not start. ${NONE}.`,
     todo: 'Free space or lower the retention: the node goes on by itself as soon as there is room. Clients may try again.',
   },
   BACKPRESSURE: {

@@ -1,8 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { BROKER_API_VERSION, type Broker, type BrokerContext, silentLogger } from '@robustmq/core';
+import { BROKER_API_VERSION, type Broker, type BrokerContext, isDiskFull, silentLogger } from '@robustmq/core';
 import type { Config } from '@robustmq/core/config';
+import { VirtualClock } from '@robustmq/core/testing';
 import { startNode } from '@robustmq/server';
 import { describe, expect, test } from 'vitest';
 import { configIn, inFolder, listeningLogger, portOf, urlOf, withNode } from './node-fixture.ts';
@@ -58,6 +59,13 @@ describe('the data directory', () => {
         message: expect.stringContaining('thesis.doc'),
       });
     }));
+
+  test('a disk without room is called that, however deep the cause', () => {
+    const levelDb = new Error('IO error: LOCK.level/000003.log: No space left on device');
+    expect(isDiskFull(new Error('not open', { cause: levelDb }))).toBe(true);
+    expect(isDiskFull(Object.assign(new Error('mkdir'), { code: 'ENOSPC' }))).toBe(true);
+    expect(isDiskFull(new Error('not open'))).toBe(false);
+  });
 
   test('a path that can not be a directory says so', () =>
     inFolder(async (folder) => {
@@ -149,6 +157,39 @@ test('what nobody caught makes the node unready for good', () =>
     expect(answer.status).toBe(503);
     expect(await answer.text()).toBe('not ready\nNODE_FAILED process: a test said so\n');
   }));
+
+test('a plug-in that never opens is named by readyz and in the log, and does not keep the node from being stopped', () =>
+  inFolder(async (folder) => {
+    const stop = new AbortController();
+    const port = await freePort();
+    const logger = listeningLogger();
+    const clock = new VirtualClock();
+    let answer = '';
+    const open = async (): Promise<never> => {
+      answer = await (await fetch(`http://127.0.0.1:${port}/readyz`)).text();
+      await clock.advance(10_000);
+      stop.abort();
+      await clock.advance(1000);
+      return new Promise(() => {});
+    };
+    const config = plus({ open })(await configIn(folder, [`admin.port=${port}`]));
+    await expect(startNode(config, { logger, clock, signal: stop.signal })).rejects.toMatchObject({
+      code: 'START_INTERRUPTED',
+      message: expect.stringContaining('while broker test was being opened'),
+    });
+    expect(answer).toMatch(/NODE_STARTING node: the node is starting: opening broker test\n/);
+    expect(logger.lines).toContain('opening broker test has taken more than 10 s');
+    const node = await startNode(await configIn(folder), { logger: silentLogger });
+    await node.stop();
+  }));
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' ? (address?.port ?? 0) : 0;
+}
 
 test('the cluster has one id for good', () =>
   inFolder(async (folder) => {

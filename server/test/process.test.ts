@@ -102,6 +102,32 @@ test('a rejection that nobody looks at is logged, and the node stops with 70', (
     });
   }));
 
+test('SIGTERM ends a start that hangs in a plug-in, and the message names it', () =>
+  inFolder(async (folder) => {
+    await writeFile(join(folder, 'odd.mjs'), broker("console.error('opening'); await new Promise(() => {});"));
+    const sets = [...FREE_PORTS, 'brokers.odd.use=./odd.mjs'].flatMap((set) => ['--set', set]);
+    const child = spawn(BIN, ['start', ...sets], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    let error = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      error += text;
+      if (text.includes('opening')) child.kill('SIGTERM');
+    });
+    expect(await once(child, 'close')).toEqual([130, null]);
+    expect(error).toContain('START_INTERRUPTED: the node was told to stop while broker odd was being opened');
+  }));
+
+test('a plug-in whose top-level await never settles is named by check', () =>
+  inFolder(async (folder) => {
+    await writeFile(join(folder, 'odd.mjs'), `await new Promise(() => {});\n${broker('')}`);
+    const child = spawn(BIN, ['check', '--set', 'brokers.odd.use=./odd.mjs'], { cwd: folder, stdio: 'pipe' });
+    let error = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      error += text;
+    });
+    expect(await once(child, 'close')).toEqual([3, null]);
+    expect(error).toMatch(/^PLUGIN_LOAD_FAILED: .*brokers\.odd.*never/);
+  }));
+
 test('a second signal ends the process at once', () =>
   inFolder(async (folder) => {
     await writeFile(join(folder, 'odd.mjs'), broker('', "console.error('draining'); await new Promise(() => {});"));

@@ -41,4 +41,5 @@ const EXIT_WORDS: Readonly<Record<string, string>> = {
   unreachable: 'no node answers',
   notReady: 'not ready',
   internal: 'a bug',
+  interrupted: 'ended by a signal before it had started, or by a second one',
 };

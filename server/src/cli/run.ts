@@ -54,6 +54,7 @@ function exitCode(error: unknown): number {
   const { code } = error as RobustError;
   if (code === 'USAGE') return EXIT.usage;
   if (code.startsWith('CONFIG_') || code.startsWith('PLUGIN_')) return EXIT.config;
+  if (code === 'START_INTERRUPTED') return EXIT.interrupted;
   return code === 'ADMIN_UNREACHABLE' ? EXIT.unreachable : EXIT.failed;
 }
 

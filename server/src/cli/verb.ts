@@ -75,6 +75,8 @@ export const EXIT = {
   notReady: 5,
   /** A bug: an error nobody expected. */
   internal: 70,
+  /** Told to stop before the start was done, or by a second signal. */
+  interrupted: 130,
 } as const;
 
 export const JSON_FLAG: Flag = { help: 'Print JSON, for scripts' };

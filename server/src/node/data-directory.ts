@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lockDirectory, nodeFileSystem, RobustError, StorageError } from '@robustmq/core';
+import { isDiskFull, lockDirectory, nodeFileSystem, RobustError, StorageError } from '@robustmq/core';
 
 /** Of the layout of the data directory. An older server refuses a newer one. */
 export const DATA_FORMAT = 1;
@@ -25,7 +25,7 @@ const HARMLESS = new Set(['LOCK.level', 'FORMAT.new', 'lost+found']);
 
 /**
  * Takes the directory for this process, making it when it is not there.
- * @throws DIRECTORY_LOCKED, FORMAT_TOO_NEW, CORRUPT, DATA_FOREIGN, DATA_UNUSABLE
+ * @throws DIRECTORY_LOCKED, FORMAT_TOO_NEW, CORRUPT, DATA_FOREIGN, DISK_FULL, DATA_UNUSABLE
  */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   try {
@@ -47,6 +47,12 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     };
   } catch (error) {
     if (error instanceof RobustError) throw error;
+    if (isDiskFull(error))
+      throw new StorageError('DISK_FULL', 'the disk of the data directory has no room left', {
+        where: path,
+        hint: 'Free space there, then start again',
+        cause: error,
+      });
     const reason = error instanceof Error ? error.message : String(error);
     throw new RobustError('DATA_UNUSABLE', `the data directory ${path} can't be used: ${reason}`, {
       hint: 'Choose one that this user may write, with --data DIR or data: in the config',

@@ -3,6 +3,7 @@ import {
   type Broker,
   type Clock,
   type EngineInstance,
+  isDiskFull,
   type Listener,
   type Logger,
   lockDirectory,
@@ -14,6 +15,7 @@ import {
   openStorage,
   type Random,
   type Storage,
+  StorageError,
   systemClock,
   systemRandom,
 } from '@robustmq/core';
@@ -27,6 +29,7 @@ import { clusterIdOf } from './cluster-id.ts';
 import { type DataDirectory, openDataDirectory } from './data-directory.ts';
 import { listenError } from './listen-error.ts';
 import { type NodeStatus, Readiness } from './readiness.ts';
+import { StartSteps } from './start-steps.ts';
 
 export interface NodeWorld {
   readonly logger: Logger;
@@ -34,6 +37,8 @@ export interface NodeWorld {
   readonly random?: Random;
   /** Puts something between the node and its Meta: delays and faults in tests. */
   readonly wrapMeta?: (meta: Meta) => Meta;
+  /** Aborted when the node should stop although it has not started yet. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunningNode {
@@ -62,6 +67,10 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
   const metrics = new PrometheusMetrics();
   metrics.addProcessMetrics();
   const readiness = new Readiness();
+  const signal = world.signal ?? hurry.signal;
+  const giveUp = (): void => hurry.abort();
+  signal.addEventListener('abort', giveUp, { once: true });
+  const steps = new StartSteps({ clock, logger, signal, onStep: (what) => (readiness.step = what) });
   const closing: Closing[] = [];
   const brokers: Broker[] = [];
   let clusterId: string | undefined;
@@ -84,7 +93,7 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
   ];
 
   try {
-    const data = await openDataDirectory(config.data);
+    const data = await steps.take(`data directory ${config.data}`, () => openDataDirectory(config.data));
     closing.push({ what: 'data directory', run: () => data.release() });
 
     const memory = new MemoryShare('requests', config.memory.requestBytes);
@@ -96,7 +105,7 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     const opened = admin;
     closing.push({ what: 'admin', run: () => opened.close() });
 
-    const level = await openLevelMeta({ dir: data.metaDir, clock, logger });
+    const level = await steps.take('meta', () => openLevelMeta({ dir: data.metaDir, clock, logger }));
     readiness.meta = level;
     closing.push({ what: 'meta', run: () => level.close() });
     const meta = world.wrapMeta?.(level) ?? level;
@@ -105,22 +114,24 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     const engines = new Map<string, EngineInstance>();
     const common = { clock, random, logger, metrics, meta, signal: hurry.signal };
     for (const engine of config.engines) {
-      const instance = await openEngine(engine, data, common);
+      const instance = await steps.take(`engine ${engine.name}`, () => openEngine(engine, data, common));
       engines.set(engine.name, instance);
       closing.push({ what: `engine ${engine.name}`, run: () => instance.close() });
     }
 
-    const storage = await openStorage({
-      nodeId: config.node.id,
-      meta,
-      engines,
-      policy: config.policy,
-      clock,
-      random,
-      logger,
-      metrics,
-      tuning: config.storage,
-    });
+    const storage = await steps.take('storage', () =>
+      openStorage({
+        nodeId: config.node.id,
+        meta,
+        engines,
+        policy: config.policy,
+        clock,
+        random,
+        logger,
+        metrics,
+        tuning: config.storage,
+      }),
+    );
     readiness.storage = storage;
     closing.push({ what: 'storage', run: () => storage.close() });
     // what is still in flight after that is given up
@@ -129,10 +140,12 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
 
     const node = { id: config.node.id, clusterId };
     for (const broker of config.brokers) {
-      const running = await openBroker(broker, { ...common, storage, node, memory, authorizer: allowAll });
+      const ctx = { ...common, storage, node, memory, authorizer: allowAll };
+      const running = await steps.take(`broker ${broker.name}`, () => openBroker(broker, ctx));
       brokers.push(running);
       closing.push({ what: `broker ${broker.name}`, run: () => running.close() });
     }
+    signal.removeEventListener('abort', giveUp);
     readiness.phase = 'running';
 
     let stopping: Promise<void> | undefined;
@@ -153,7 +166,8 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     };
   } catch (error) {
     hurry.abort();
-    await closeAll(closing, logger);
+    // another plug-in's close may hang as its open did
+    await bounded(closeAll(closing, logger));
     throw error;
   }
 
@@ -209,7 +223,7 @@ async function openEngine(
   common: Omit<Parameters<typeof openInstance>[1], 'instance' | 'dir' | 'config' | 'fs' | 'lock'>,
 ): Promise<OpenEngineInstance> {
   const dir = data.engineDir(engine.name);
-  await mkdir(dir, { recursive: true });
+  await makeEngineDir(dir);
   return openInstance(engine.definition, {
     ...common,
     instance: engine.name,
@@ -218,6 +232,20 @@ async function openEngine(
     fs: nodeFileSystem,
     lock: lockDirectory,
   });
+}
+
+async function makeEngineDir(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+  } catch (cause) {
+    const full = isDiskFull(cause);
+    throw new StorageError(full ? 'DISK_FULL' : 'IO_ERROR', `the directory of the engine can't be made`, {
+      where: dir,
+      outcome: 'none',
+      hint: full ? 'Free space there, then start again' : `The system says: ${(cause as NodeJS.ErrnoException).code}`,
+      cause,
+    });
+  }
 }
 
 async function openBroker(

@@ -28,6 +28,8 @@ export interface Problem {
 /** What `/readyz` tells, put together from those who know. */
 export class Readiness {
   phase: Phase = 'starting';
+  /** What the start is at. */
+  step = 'the node';
   storage: Storage | undefined;
   meta: Pick<LevelMeta, 'health'> | undefined;
   #failure: Problem | undefined;
@@ -48,7 +50,7 @@ export class Readiness {
     const problems: Problem[] = [];
     if (this.#failure !== undefined) problems.push(this.#failure);
     if (this.phase === 'starting')
-      problems.push({ code: 'NODE_STARTING', where: 'node', detail: 'the node is starting' });
+      problems.push({ code: 'NODE_STARTING', where: 'node', detail: `the node is starting: opening ${this.step}` });
     if (this.phase === 'draining')
       problems.push({ code: 'NODE_DRAINING', where: 'node', detail: 'the node is stopping: use another one' });
     const meta = this.meta?.health();

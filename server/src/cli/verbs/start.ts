@@ -31,7 +31,7 @@ export const start: Verb = {
     const logger = createLogger(config.log);
     for (const warning of config.warnings) logger.warn({}, warning);
     const guard = guardProcess(logger);
-    const node = await startNode(config, { logger });
+    const node = await startNode(config, { logger, signal: io.signal });
     guard.watch(node);
     for (const warning of wideBindWarnings(node.listeners())) logger.warn({}, warning);
     io.out(flags.has('json') ? startUpJson(node) : startUpText(node, io.env.ROBUST_SERVER_COMMAND));
