@@ -2,6 +2,7 @@ import { dirname, relative, resolve } from 'node:path';
 import { RobustError } from '../errors.ts';
 import { type LoadedPlugin, loadBroker, loadEngine, type PluginTable } from '../plugin/load.ts';
 import type { JsonSchema } from '../plugin/schema.ts';
+import { clashes } from './clashes.ts';
 import type { Config, ConfiguredBroker, ConfiguredEngine, CoreValues } from './config.ts';
 import { Draft, dotted, isObject, type Json, type Path } from './draft.ts';
 import { inferUnits } from './infer-units.ts';
@@ -51,7 +52,7 @@ export async function loadConfig(options: LoadConfigOptions): Promise<Config> {
   const from = file === undefined ? options.cwd : dirname(file);
   const engines = await loadEngines(draft, values, { from, table: options.engines }, warnings);
   const brokers = await loadBrokers(draft, values, { from, table: options.brokers }, warnings);
-  failOn(unknownEngines(draft, values));
+  failOn([...unknownEngines(draft, values), ...clashes(draft, values, engines, brokers)]);
 
   const dataFrom = draft.exactOrigin(['data']).kind === 'file' ? from : options.cwd;
   return {

@@ -30,6 +30,9 @@ export function parseConfig(text: string, file: string): Draft {
     if (error instanceof RangeError) return fail('CONFIG_TOO_COMPLEX', 0, 'the file is nested too deeply');
     throw error;
   }
+  // or the parser turns that into an error of its own
+  if (document.errors.some(({ message }) => message.includes('Maximum call stack')))
+    return fail('CONFIG_TOO_COMPLEX', 0, 'the file is nested too deeply');
   const problems = [...document.errors, ...document.warnings].map((error) => syntaxIssue(error, lines, file));
   const [first, ...rest] = problems;
   if (first !== undefined) throw new ConfigError([first, ...rest.slice(0, 9)]);

@@ -100,6 +100,36 @@ describe('a config that is wrong is refused with place, path, reason and suggest
     test(what, async () => expect((await refusal(given)).startsWith(message), await refusal(given)).toBe(true));
 });
 
+test.each([
+  [
+    'two brokers on one port',
+    'brokers: {mqtt: {port: 9092}, kafka: {}}',
+    'CONFIG_VALUE robust.yaml:1:38: brokers.kafka.port: 9092 is the port of brokers.mqtt.port, too',
+  ],
+  [
+    'a broker on the port of the admin',
+    'brokers: {kafka: {port: 9644, host: 0.0.0.0}}',
+    'CONFIG_VALUE robust.yaml:1:25: brokers.kafka.port: 9644 is the port of admin.port, too',
+  ],
+  [
+    'two instances in one directory',
+    'engines: {a: {use: local-file, dir: /x}, b: {use: local-file, dir: /x/}}',
+    'CONFIG_VALUE robust.yaml:1:68: engines.b.dir: /x/ is the directory of engines.a.dir, too',
+  ],
+])('what two parts can not both have: %s', async (_, yaml, message) => {
+  expect(await refusal({ yaml })).toContain(message);
+});
+
+test('port 0 is anybody, and so is one port on two addresses', async () => {
+  await load({ yaml: 'admin: {port: 0}\nbrokers: {mqtt: {port: 0}, kafka: {port: 0}}' });
+  await load({ yaml: 'brokers: {mqtt: {port: 7, host: 127.0.0.2}, kafka: {port: 7}}' });
+});
+
+test('a file that nests without end says so in our words', async () => {
+  for (const yaml of ['['.repeat(20_000), '{a: '.repeat(3000) + '}'.repeat(3000), `${'- '.repeat(20_000)}x`])
+    expect(await refusal({ yaml })).toMatch(/^CONFIG_TOO_COMPLEX robust\.yaml:1:1: the file is nested too deeply$/);
+});
+
 test('a bomb of aliases ends at a limit instead of filling the memory', async () => {
   const levels = Array.from({ length: 12 }, (_, i) => {
     const inner = i === 0 ? '"lol"' : `*l${i - 1}`;
