@@ -32,6 +32,8 @@ test.each([
   ['no node', ['status', '--admin', 'http://127.0.0.1:1'], 4, /^ADMIN_UNREACHABLE: no node answers/],
   ['an address that is none', ['status', '--admin', 'nonsense'], 2, /^USAGE: nonsense is no http:\/\/ address/],
   ['a unit that is none', ['topic', 'create', 'x', '--retention', 'soon'], 2, /--retention can't be "soon"/],
+  ['a setting that can not be reset', ['topic', 'alter', 'x', '--reset', 'bla'], 2, /"bla"\. There is .*retention\.ms/],
+  ['shards of a topic that is there', ['topic', 'alter', 'x', '--shards', '2'], 2, /no flag --shards/],
   ['an unknown code', ['explain', 'DISK_FUL'], 2, /Did you mean DISK_FULL\?/],
 ])('%s: exit code and message', async (_, words, code, message) => {
   const result = await command(words);

@@ -1,4 +1,4 @@
-import { formatUnit, type Json, parseUnit } from '@robustmq/core/config';
+import { didYouMean, formatUnit, type Json, parseUnit } from '@robustmq/core/config';
 import { TOPICS } from '../../admin/topic-routes.ts';
 import { AdminClient } from '../admin-client.ts';
 import { usage } from '../parse.ts';
@@ -20,6 +20,14 @@ const SETTING_FLAGS: Readonly<Record<string, Flag & { readonly path: readonly st
   cleanup: { value: 'POLICY', help: 'delete, compact, or compact,delete', path: ['cleanup'] },
   'max-message-bytes': { value: 'SIZE', help: 'Largest batch a client may send', path: ['maxMessageBytes'] },
 };
+
+/** Those of a topic that is there: its number of shards stays. */
+const { shards: _fixed, ...ALTER_FLAGS } = SETTING_FLAGS;
+
+/** What `--reset` takes. */
+const RESETTABLE = Object.values(ALTER_FLAGS)
+  .map(({ path }) => path.join('.'))
+  .concat('deleteRetentionMs', 'engineSettings');
 
 const RESET: Flag = {
   value: 'SETTING',
@@ -105,7 +113,7 @@ export const topicAlter: Verb = {
   minOperands: 1,
   flags: {
     ...ADMIN_FLAG,
-    ...SETTING_FLAGS,
+    ...ALTER_FLAGS,
     reset: RESET,
     'allow-weaker-durability': { help: 'Needed for an engine that promises less' },
     'dry-run': DRY_RUN,
@@ -191,7 +199,11 @@ function settingsOf(call: Call, verb: Verb): Record<string, Json> {
     const text = call.flags.get(flag);
     if (text !== undefined) place(settings, path, settingFrom(flag, text, verb));
   }
-  for (const path of call.flags.all('reset')) place(settings, path.split('.'), null);
+  for (const path of call.flags.all('reset')) {
+    if (!RESETTABLE.includes(path))
+      throw usage(verb, `--reset can't be ${JSON.stringify(path)}`, didYouMean(path, RESETTABLE));
+    place(settings, path.split('.'), null);
+  }
   return settings;
 }
 
@@ -214,7 +226,7 @@ function tell(call: Call, topic: TopicJson, done: string): number {
   if (call.flags.has('json')) call.io.out(`${JSON.stringify(topic)}\n`);
   else
     call.io.out(
-      `Topic ${topic.name} ${done}: ${topic.shardCount} shards on engine ${String(topic.settings.engine)}.\n`,
+      `Topic ${topic.name} ${done}: ${topic.shardCount} ${topic.shardCount === 1 ? 'shard' : 'shards'} on engine ${String(topic.settings.engine)}.\n`,
     );
   return EXIT.ok;
 }
