@@ -109,7 +109,7 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     readiness.meta = level;
     closing.push({ what: 'meta', run: () => level.close() });
     const meta = world.wrapMeta?.(level) ?? level;
-    clusterId = await clusterIdOf(meta, random);
+    clusterId = await steps.take('the cluster id in meta', () => clusterIdOf(meta, random));
 
     const engines = new Map<string, EngineInstance>();
     const common = { clock, random, logger, metrics, meta, signal: hurry.signal };

@@ -1,4 +1,4 @@
-import { type Clock, type Logger, RobustError } from '@robustmq/core';
+import { type Clock, isDiskFull, isStorageError, type Logger, RobustError, StorageError } from '@robustmq/core';
 
 /** A step that takes longer gets a line in the log. */
 const SLOW_MS = 10_000;
@@ -22,7 +22,7 @@ export class StartSteps {
     this.#options = options;
   }
 
-  /** @throws START_INTERRUPTED; what `run` throws */
+  /** @throws START_INTERRUPTED; DISK_FULL when that is behind it; what `run` throws */
   async take<T>(what: string, run: () => Promise<T>): Promise<T> {
     const { clock, logger, signal, onStep } = this.#options;
     if (signal.aborted) throw interrupted(`before ${what} was opened`);
@@ -39,7 +39,13 @@ export class StartSteps {
       return await Promise.race([run(), left]);
     } catch (error) {
       // what fails now fails because it was told to stop
-      throw signal.aborted ? interrupted(`while ${what} was being opened`, error) : error;
+      if (signal.aborted) throw interrupted(`while ${what} was being opened`, error);
+      if (!isDiskFull(error) || isStorageError(error, 'DISK_FULL')) throw error;
+      throw new StorageError('DISK_FULL', `there is no room left for ${what}`, {
+        ...(isStorageError(error) && error.where !== undefined ? { where: error.where } : {}),
+        hint: 'Free space there, then start again',
+        cause: error,
+      });
     } finally {
       slow.cancel();
       signal.removeEventListener('abort', leave);
