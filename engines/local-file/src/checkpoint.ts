@@ -17,6 +17,8 @@ export interface Checkpoint {
   readonly nextNumber: number;
   /** Everything in front of it is in segment files. */
   readonly place: WalPlace;
+  /** Names of the log's files that were there: each may hold something by now. Missing: not known. */
+  readonly logFiles?: readonly string[];
   /** The largest group the log may hold. */
   readonly maxGroupBytes: number;
   /** Something was lost of which nobody knows what: an id that is not found may have been there. */

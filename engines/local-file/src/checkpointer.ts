@@ -31,10 +31,14 @@ export interface CheckpointerOptions {
   readonly maxGroupBytes: number;
   readonly generation: number;
   readonly place: WalPlace;
+  /** Rounds have failed for a while, and why; `undefined`: one has succeeded again. */
+  onTrouble(detail: string | undefined): void;
 }
 
 const CONCURRENT = 3;
 const RETRY_MS = 1000;
+/** So long rounds may fail before a person is told. */
+const TROUBLE_MS = 10_000;
 /** Closing syncs so many segments; with more, the next start reads the log instead. */
 const CLOSE_LIMIT = 1024;
 /** A state of this size stands in the checkpoint; a larger one has a file of its own. */
@@ -50,6 +54,9 @@ export class Checkpointer {
   #running: Promise<void> | undefined;
   #retry: Timer | undefined;
   #closed = false;
+  /** When the first of the rounds failed that have failed since. */
+  #failingSince: number | undefined;
+  #troubled = false;
   /** Files were removed since the directory was synced. */
   #removed = false;
   #footers: OpenSegment[] = [];
@@ -122,7 +129,7 @@ export class Checkpointer {
           await this.#persist(segment);
         } catch (error) {
           if (!segment.deleted) table.touch(segment);
-          failures.push(error);
+          failures.push(namedAfter(segment.log.path, error));
         }
     };
     try {
@@ -136,7 +143,9 @@ export class Checkpointer {
       await this.write(place);
       await files.release(this.#place.sequence);
       wal.filesReleased();
+      this.#succeeded();
     } catch (error) {
+      this.#failed(error);
       logger.warn({ error }, 'the write-ahead log cannot be shortened yet: segment files are not synced');
       if (!this.#closed)
         this.#retry ??= this.#options.clock.timer(RETRY_MS, () => {
@@ -146,6 +155,28 @@ export class Checkpointer {
     }
   }
 
+  #succeeded(): void {
+    this.#failingSince = undefined;
+    if (!this.#troubled) return;
+    this.#troubled = false;
+    this.#options.onTrouble(undefined);
+  }
+
+  #failed(error: unknown): void {
+    const now = this.#options.clock.monotonic();
+    this.#failingSince ??= now;
+    if (this.#troubled || this.#closed || now - this.#failingSince < TROUBLE_MS || isFull(error)) return;
+    this.#troubled = true;
+    const { path, message } = error as { path?: string; message: string };
+    this.#options.onTrouble(`${path ?? this.#options.dir}: ${message}`);
+  }
+
+  /** Before anything is written to the log. */
+  async begin(place: WalPlace): Promise<void> {
+    await this.#options.files.makeGranted();
+    await this.write(place);
+  }
+
   async write(place: WalPlace): Promise<void> {
     const { table, dir, fs, files, generation, maxGroupBytes } = this.#options;
     const checkpoint: Checkpoint = {
@@ -153,6 +184,7 @@ export class Checkpointer {
       nextSequence: files.nextSequence,
       nextNumber: table.nextNumber,
       place,
+      logFiles: files.namesFrom(place.sequence),
       maxGroupBytes,
       suspect: table.suspect,
       segments: [...table.all()].filter(belongsInCheckpoint).map(rowOf),
@@ -253,6 +285,17 @@ export class Checkpointer {
       });
     }
   }
+}
+
+/** The disk is full: that is told elsewhere, and heals by itself. */
+function isFull(error: unknown): boolean {
+  const { code, cause } = error as { code?: string; cause?: { code?: string } };
+  return [code, cause?.code].some((one) => one === 'ENOSPC' || one === 'EDQUOT' || one === 'DISK_FULL');
+}
+
+/** Errors of open files do not say which file. */
+function namedAfter(path: string, error: unknown): unknown {
+  return error instanceof Error && !('path' in error) ? Object.assign(error, { path }) : error;
 }
 
 /** Those whose state is in no file yet are made again from the log; those with a footer have all they need in it. */

@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type EngineContext, StorageError } from '@robustmq/core';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 import { Checkpointer } from './checkpointer.ts';
@@ -16,7 +16,7 @@ import { DEFAULT_SETTINGS, type LocalFileSettings } from './settings.ts';
 import { FilePreparer } from './wal/file-preparer.ts';
 import { replay } from './wal/replay.ts';
 import { Ring } from './wal/ring.ts';
-import { surveyWal } from './wal/survey.ts';
+import { type Survey, surveyWal, sweepUnfinished } from './wal/survey.ts';
 import { Wal } from './wal/wal.ts';
 import { WalFiles } from './wal/wal-files.ts';
 import { WalWorker } from './wal/wal-worker.ts';
@@ -49,21 +49,21 @@ async function openLocked(
   const walDir = join(dir, 'wal');
   const known = await readInstance(fs, dir);
   const found = await readCheckpoint(ctx, dir, known !== undefined);
-  await fs.mkdir(walDir);
-  await fs.mkdir(paths.dir);
-  if (known === undefined) await fs.syncDirectory(dirname(dir));
-  const incarnation = known ?? (await writeInstance(fs, dir, ctx.random));
-
-  const survey = await surveyWal(
-    fs,
-    walDir,
-    found.suspect && found.generation === 0 ? Number.MAX_SAFE_INTEGER : found.place.sequence,
-  );
+  const survey = await surveyWal(fs, walDir, found.place.sequence);
   const table = new SegmentTable();
   const cache = new FileCache(fs, settings.maxOpenFiles);
   const rebuild = new Rebuild({ table, paths, cache, indexInterval: settings.indexIntervalBytes }, found);
-  const { end, torn } = await replay(fs, survey.replay, found.place, found.maxGroupBytes, rebuild);
+  refuseHalfALog(dir, found, survey);
+  const { end, torn, gap } = await replay(fs, survey.replay, found.place, found.maxGroupBytes, rebuild);
+  if (gap !== undefined) throw halfALog(dir, `a file of it between sequences ${gap.after} and ${gap.before} is gone`);
   rebuild.finish();
+
+  // nothing is written before it is certain that nothing will be forgotten
+  await fs.mkdir(walDir);
+  await fs.mkdir(paths.dir);
+  await sweepUnfinished(fs, walDir);
+  if (known === undefined) await fs.syncDirectory(dirname(dir));
+  const incarnation = known ?? (await writeInstance(fs, dir, ctx.random));
   const generation = Math.max(found.generation, survey.highestGeneration) + 1;
   const nextSequence = Math.max(found.nextSequence, survey.highestSequence + 1);
 
@@ -122,6 +122,11 @@ async function openLocked(
     maxGroupBytes: Math.max(settings.ringBytes, found.maxGroupBytes),
     generation,
     place: found.place,
+    onTrouble: (detail) => {
+      if (detail !== undefined)
+        ctx.health({ status: 'failed', detail: `The write-ahead log cannot be shortened: ${detail}. Check the disk` });
+      else if (!space.full && wal.dead === undefined) ctx.health({ status: 'ok', detail: '' });
+    },
   });
   const engine = new LocalFileEngine({
     ...{ ctx, dir, settings, paths, lock, incarnation, table, cache, space, writeBack, wal, checkpointer },
@@ -131,7 +136,7 @@ async function openLocked(
     await finishLeftovers(ctx, paths, table, cache, settings, rebuild.leftovers);
     await sweep(ctx, paths, table);
     // from here on this generation may write
-    await checkpointer.write(found.place);
+    await checkpointer.begin(found.place);
     await space.check();
   } catch (error) {
     space.close();
@@ -170,6 +175,39 @@ async function readCheckpoint(ctx: EngineContext<unknown>, dir: string, known: b
     suspect,
     segments: [],
   };
+}
+
+/** A start that goes on without a part of the log would write a checkpoint that forgets it for good. */
+function refuseHalfALog(dir: string, found: Checkpoint, survey: Survey): void {
+  if (found.generation === 0) {
+    if (survey.replay.length === 0) return;
+    throw new StorageError('CORRUPT', 'The checkpoint is gone or damaged, and the write-ahead log holds data', {
+      where: join(dir, 'checkpoint'),
+      outcome: 'none',
+      hint:
+        `Put the file back, from this very moment of the directory. If it is gone for good, move ${join(dir, 'checkpoint')} and ` +
+        `the files in ${join(dir, 'wal')} away and use topic recover --accept-loss`,
+    });
+  }
+  const there = new Set(survey.files.map((file) => basename(file.path)));
+  for (const name of found.logFiles ?? []) if (!there.has(name)) throw halfALog(dir, `its file ${name} is gone`);
+  const { sequence, offset } = found.place;
+  if (offset === 0) return;
+  const needed = survey.replay.find((file) => file.sequence === sequence);
+  if (needed === undefined) throw halfALog(dir, `the file with sequence ${sequence} is gone`);
+  const size = survey.files.find((file) => file.path === needed.path)?.zeroedBytes ?? 0;
+  if (size < offset)
+    throw halfALog(dir, `its file ${basename(needed.path)} has ${size} bytes, the checkpoint names offset ${offset}`);
+}
+
+function halfALog(dir: string, what: string): StorageError {
+  return new StorageError('CORRUPT', `A part of the write-ahead log is missing: ${what}`, {
+    where: join(dir, 'wal'),
+    outcome: 'none',
+    hint:
+      `Put the file back. If it is gone for good, remove ${join(dir, 'checkpoint')}, move what is left in ${join(dir, 'wal')} away ` +
+      'and use topic recover --accept-loss',
+  });
 }
 
 /** What the log says about segments that are not open any more: done before the crash, or to be done now. */

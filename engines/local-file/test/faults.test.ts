@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '@robustmq/core';
 import { expect, test } from 'vitest';
 import { batch, create, faulty, open, readAll, snapshot, temporaryDirectory } from './harness.ts';
 
@@ -242,5 +243,24 @@ test('a log that fills up while it is being shortened goes on by itself', async 
   await Promise.all(appends);
   await writer.ready(9000);
   expect(await writer.append([batch(base)], { base })).toEqual({ next: base + 1 });
+  await engine.close();
+});
+
+test('checkpoints that a segment file keeps from succeeding are told of by name, and the health is ok when they succeed', async () => {
+  const dir = await temporaryDirectory();
+  const { fs, plan } = faulty();
+  // a second is twenty: a round is tried again each second
+  const clock: Clock = Object.assign(Object.create(systemClock), { monotonic: () => systemClock.monotonic() * 20 });
+  const { engine, health } = await open(dir, { fs, clock, config: { checkpointBytes: 16 * 1024 } });
+  const hurt = await create(engine, 'hurt');
+  const other = await create(engine, 'other');
+  plan.fail('write', /hurt\.log$/, { code: 'EIO', times: 1e9 });
+  await hurt.append([batch(0, 3000)], { base: 0 });
+  for (let base = 0; base < 20; base++) await other.append([batch(base, 3000)], { base });
+  await until(() => health.length > 0);
+  expect(health).toEqual([{ status: 'failed', detail: expect.stringMatching(/hurt\.log: .*(EIO|IO_ERROR|fail)/) }]);
+  plan.release();
+  await until(() => health.length > 1);
+  expect(health[1]).toEqual({ status: 'ok', detail: '' });
   await engine.close();
 });

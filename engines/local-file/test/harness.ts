@@ -2,6 +2,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Clock,
   type EngineHealth,
   type FileSystem,
   lockDirectory,
@@ -44,7 +45,12 @@ export async function temporaryDirectory(): Promise<string> {
 
 export async function open(
   dir: string,
-  options: { readonly fs?: FileSystem; readonly config?: Partial<LocalFileSettings>; readonly lock?: boolean } = {},
+  options: {
+    readonly fs?: FileSystem;
+    readonly config?: Partial<LocalFileSettings>;
+    readonly lock?: boolean;
+    readonly clock?: Clock;
+  } = {},
 ): Promise<Opened> {
   const health: EngineHealth[] = [];
   const engine = await localFile.open({
@@ -53,7 +59,7 @@ export async function open(
     config: { ...SMALL, ...options.config },
     fs: options.fs ?? nodeFileSystem,
     lock: options.lock === false ? async () => ({ release: async () => {} }) : lockDirectory,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     random: systemRandom,
     logger: silentLogger,
     metrics: unreadMetrics,

@@ -33,6 +33,8 @@ export interface ReplayEnd {
   readonly end: number;
   /** True when something that looked like a beginning of more was cut. */
   readonly torn: boolean;
+  /** Set when the log goes on in a file that does not follow the one before it, and something was committed in between. */
+  readonly gap?: { readonly after: number; readonly before: number };
 }
 
 /**
@@ -50,6 +52,12 @@ export async function replay(
 ): Promise<ReplayEnd> {
   let position = from.position;
   let torn = false;
+  let gap: ReplayEnd['gap'];
+  const first = files[0];
+  if (first !== undefined && first.sequence > from.sequence) {
+    const begins = (await firstHeader(fs, first))?.previousEnd ?? position;
+    if (begins > position) gap = { after: from.sequence - 1, before: first.sequence };
+  }
   for (const [at, file] of files.entries()) {
     const offset = file.sequence === from.sequence ? from.offset : 0;
     const window = await FileWindow.open(fs, file.path, offset);
@@ -61,11 +69,13 @@ export async function replay(
       const walk = new FileWalk(window, file, bound, maxGroupBytes, visitor);
       position = await walk.run(position, offset);
       torn = walk.torn;
+      if (walk.endedEarly && later !== undefined && later.sequence > file.sequence + 1)
+        gap ??= { after: file.sequence, before: later.sequence };
     } finally {
       await window.close();
     }
   }
-  return { end: position, torn };
+  return { end: position, torn, ...(gap === undefined ? {} : { gap }) };
 }
 
 /** The first group of a file, if it is whole. */
@@ -90,6 +100,8 @@ class FileWalk {
   readonly #maxGroupBytes: number;
   readonly #visitor: ReplayVisitor;
   torn = false;
+  /** There is nothing more in this file, and something was committed behind it. */
+  endedEarly = false;
 
   constructor(window: FileWindow, file: ReplayFile, bound: number, maxGroupBytes: number, visitor: ReplayVisitor) {
     this.#window = window;
@@ -123,6 +135,7 @@ class FileWalk {
   async #damagedGroup(at: number, position: number): Promise<GroupHeader & { readonly next: number }> {
     const { generation, sequence: fileSequence } = this.#file;
     const proof = await this.#proofBehind(at + SECTOR_BYTES, position);
+    if (proof.end > position && proof.at === this.#window.size) this.endedEarly = true;
     const bytes = proof.end > position ? proof.end - position : Number.POSITIVE_INFINITY;
     return { generation, fileSequence, start: position, previousEnd: position, bytes, next: proof.at };
   }

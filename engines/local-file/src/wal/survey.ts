@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { FileSystem } from '@robustmq/core';
+import { isMissing } from '../durable-file.ts';
 import { isUnfinished } from './file-preparer.ts';
 import { type GroupHeader, isPrepared, readGroupHeader, SECTOR_BYTES } from './frames.ts';
 import type { ReplayFile } from './replay.ts';
@@ -19,8 +20,10 @@ export async function surveyWal(fs: FileSystem, dir: string, fromSequence: numbe
   const replay: ReplayFile[] = [];
   let highestSequence = 0;
   let highestGeneration = 0;
-  const names = await fs.readdir(dir);
-  for (const name of names.filter(isUnfinished)) await fs.unlink(join(dir, name));
+  const names = await fs.readdir(dir).catch((error: unknown): string[] => {
+    if (!isMissing(error)) throw error;
+    return [];
+  });
   for (const name of names.filter(isWalFileName).sort()) {
     const path = join(dir, name);
     const { size, header } = await lookInto(fs, path);
@@ -31,6 +34,7 @@ export async function surveyWal(fs: FileSystem, dir: string, fromSequence: numbe
       sequence,
       generation: header?.generation ?? 0,
       zeroedBytes: size,
+      present: true,
       state: needed ? 'used' : 'free',
     });
     if (header === undefined) continue;
@@ -40,6 +44,11 @@ export async function surveyWal(fs: FileSystem, dir: string, fromSequence: numbe
   }
   replay.sort((a, b) => a.sequence - b.sequence);
   return { files, replay, highestSequence, highestGeneration };
+}
+
+/** Of files that a crash has left half prepared. */
+export async function sweepUnfinished(fs: FileSystem, dir: string): Promise<void> {
+  for (const name of (await fs.readdir(dir)).filter(isUnfinished)) await fs.unlink(join(dir, name));
 }
 
 async function lookInto(

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { FileSystem } from '@robustmq/core';
 import type { FileGrant } from './channel.ts';
 import type { FilePreparer } from './file-preparer.ts';
@@ -13,6 +13,8 @@ export interface WalFile {
   /** In which it was written; 0 before. */
   generation: number;
   zeroedBytes: number;
+  /** It is in the directory for certain, and stays there through a crash. */
+  present: boolean;
   state: 'preparing' | 'free' | 'granted' | 'used' | 'retired';
 }
 
@@ -63,6 +65,7 @@ export class WalFiles {
     const done = await preparer.prepare(file.path);
     if (done) {
       file.zeroedBytes = preparer.fileBytes;
+      file.present = true;
       file.state = 'free';
     } else this.#files.splice(this.#files.indexOf(file), 1);
     return done;
@@ -79,7 +82,7 @@ export class WalFiles {
 
   #add(state: 'free' | 'preparing'): WalFile {
     const path = join(this.#dir, walFileName(this.#nextName++));
-    const file: WalFile = { path, sequence: 0, generation: 0, zeroedBytes: 0, state };
+    const file: WalFile = { path, sequence: 0, generation: 0, zeroedBytes: 0, present: false, state };
     this.#files.push(file);
     return file;
   }
@@ -93,7 +96,12 @@ export class WalFiles {
 
   /** The worker writes into this one now, and has written into those in front of it. */
   entered(sequence: number): void {
-    for (const file of this.#files) if (file.state === 'granted' && file.sequence <= sequence) file.state = 'used';
+    for (const file of this.#files) {
+      if (file.state !== 'granted' || file.sequence > sequence) continue;
+      file.state = 'used';
+      // one that was jumped over may not have been made
+      if (file.sequence === sequence) file.present = true;
+    }
   }
 
   left(sequence: number, zeroedBytes: number): void {
@@ -120,6 +128,21 @@ export class WalFiles {
         await this.#fs.unlink(file.path).catch(() => {});
       }
     }
+  }
+
+  /** Makes what is granted and not there yet: nobody can tell a file that is gone from one that never was. */
+  async makeGranted(): Promise<void> {
+    const missing = this.#files.filter((file) => file.state === 'granted' && !file.present);
+    for (const file of missing) await (await this.#fs.open(file.path, 'w+')).close();
+    if (missing.length > 0) await this.#fs.syncDirectory(this.#dir);
+    for (const file of missing) file.present = true;
+  }
+
+  /** Names of those that must be there at the next start, when reading begins at file `sequence`. */
+  namesFrom(sequence: number): string[] {
+    return this.#files
+      .filter((file) => file.present && (file.state !== 'retired' || file.sequence >= sequence))
+      .map((file) => basename(file.path));
   }
 
   get spare(): boolean {
