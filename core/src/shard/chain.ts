@@ -104,9 +104,9 @@ export function isUnsealed(row: SegmentRow): boolean {
   return row.state === 'PREPARED' || row.state === 'OPEN' || row.state === 'RECOVERING';
 }
 
-/** True for rows whose offsets can be read. */
-export function isReadable(row: SegmentRow): boolean {
-  return row.state === 'SEALED' || row.state === 'OPEN';
+/** The rows that tile the offsets, in order: all but those that were replaced or dropped. */
+export function tiles(rows: readonly SegmentRow[]): SegmentRow[] {
+  return rows.filter((row) => row.state !== 'DELETING').sort((a, b) => a.base - b.base || a.seq - b.seq);
 }
 
 /** The index in `rows` (in order of base) of the last one that begins at or below `offset`; -1 when there is none. */

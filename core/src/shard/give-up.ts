@@ -1,32 +1,17 @@
 /** What an operator gives up by name: sealed segments that can no longer be read become holes. */
 import { isStorageError } from '../errors.ts';
 import type { SegmentRow } from './chain.ts';
+import { makeHole } from './hole.ts';
 import type { ShardLog } from './log.ts';
 import { readRows } from './rewrite.ts';
 
-/** Reads every sealed segment and turns those that are damaged or gone into LOST ones. @returns these */
-export async function giveUpUnreadable(log: ShardLog): Promise<SegmentRow[]> {
-  const lost: SegmentRow[] = [];
+/** Reads every sealed segment and turns those that are damaged or gone into LOST ones. */
+export async function giveUpUnreadable(log: ShardLog): Promise<void> {
   for (const row of log.rows.filter((candidate) => candidate.state === 'SEALED')) {
     if (await isReadable(log, row)) continue;
-    const gone: SegmentRow = { ...row, state: 'LOST' };
-    const changed = await log.change(() => {
-      if (!log.rows.includes(row)) return undefined;
-      return {
-        change: { puts: [gone] },
-        apply: () => {
-          log.rows = log.rows.map((candidate) => (candidate === row ? gone : candidate));
-          log.environment.counters.lostOffsets.value += row.end - row.base;
-        },
-      };
-    });
-    if (!changed) continue;
-    lost.push(gone);
-    log.environment.readers.drop(row.id);
-    await log.recorder.deleteUnused(row);
+    if (await makeHole(log, row)) await log.recorder.deleteUnused(row);
   }
   log.damage = undefined;
-  return lost;
 }
 
 async function isReadable(log: ShardLog, row: SegmentRow): Promise<boolean> {

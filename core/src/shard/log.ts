@@ -16,7 +16,7 @@ import { StorageError } from '../errors.ts';
 import type { EngineInstance } from '../storage-options.ts';
 import { WaitSet } from '../wait/waiter.ts';
 import { AppendEntry } from './append-entry.ts';
-import type { SegmentRow } from './chain.ts';
+import { type SegmentRow, tiles } from './chain.ts';
 import { ChainRecorder } from './chain-recorder.ts';
 import { type ChainChange, ChainStore } from './chain-store.ts';
 import { Dispatcher, type DispatchHost } from './dispatcher.ts';
@@ -275,7 +275,7 @@ export class ShardLog implements DispatchHost {
 
   /** Takes the rows as the whole chain: nothing in it is unsealed. */
   #settleRows(rows: readonly SegmentRow[]): void {
-    this.rows = rows.filter((row) => row.state !== 'DELETING').sort((a, b) => a.base - b.base || a.seq - b.seq);
+    this.rows = tiles(rows);
     this.deleting = rows.filter((row) => row.state === 'DELETING');
     this.#dispatcher.startFrom(Math.max(this.logStart, this.rows.at(-1)?.end ?? 0));
   }

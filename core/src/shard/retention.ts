@@ -2,6 +2,7 @@
 import { StorageError } from '../errors.ts';
 import { ShardState } from '../fold/shard-state.ts';
 import type { SegmentRow } from './chain.ts';
+import { makeHole } from './hole.ts';
 import type { ShardLog } from './log.ts';
 
 /** Rows changed by one commit. */
@@ -95,19 +96,7 @@ export async function dropOldest(log: ShardLog, instance: string): Promise<boole
     await sweepDeleting(log);
     return true;
   }
-  const lost: SegmentRow = { ...row, state: 'LOST' };
-  const changed = await log.change(() => {
-    if (!log.rows.includes(row)) return undefined;
-    return {
-      change: { puts: [lost] },
-      apply: () => {
-        log.rows = log.rows.map((candidate) => (candidate === row ? lost : candidate));
-        log.environment.counters.lostOffsets.value += row.end - row.base;
-      },
-    };
-  });
-  if (!changed) return true;
-  log.environment.readers.drop(row.id);
+  if (!(await makeHole(log, row))) return true;
   await log.environment.engines.get(instance)?.engine.delete(row.id);
   return true;
 }

@@ -1,7 +1,7 @@
 /** How a node becomes the owner of a shard: a new epoch in Meta, and everything sealed that an earlier owner left open. */
 import type { ShardState } from '../fold/shard-state.ts';
 import type { EngineInstance } from '../storage-options.ts';
-import { isUnsealed, type SegmentRow } from './chain.ts';
+import { isUnsealed, type SegmentRow, tiles } from './chain.ts';
 import type { ChainRecorder } from './chain-recorder.ts';
 import type { ChainStore } from './chain-store.ts';
 import type { ShardEnvironment } from './environment.ts';
@@ -44,10 +44,10 @@ export async function takeOver(
   const { environment, store, recorder } = parts;
   const head = { epoch: options.epoch, owner: environment.nodeId };
   if (!needsRecovery(environment, rows)) {
-    const live = rows.filter((row) => row.state !== 'DELETING');
+    const live = tiles(rows);
     const row = options.next === undefined ? undefined : recorder.newRow(options.next, options.epoch);
     await recorder.takeOver(head, endOf(live, options.logStart), row);
-    return { rows, logStart: options.logStart, state: await stateAtEnd(environment, sorted(live)) };
+    return { rows, logStart: options.logStart, state: await stateAtEnd(environment, live) };
   }
   const recovering = rows.map((row) => (row.state === 'OPEN' ? { ...row, state: 'RECOVERING' as const } : row));
   await store.commit({ head, puts: recovering.filter((row) => row.state === 'RECOVERING') });
@@ -61,7 +61,7 @@ async function recover(parts: Parts, rows: readonly SegmentRow[], options: TakeO
   const lost = lostAtFront(recovered.rows, options.logStart);
   const logStart = lost.at(-1)?.end ?? options.logStart;
   const kept = recovered.rows.filter((row) => !lost.includes(row));
-  const live = kept.filter((row) => row.state !== 'DELETING');
+  const live = tiles(kept);
   if (recovered.lostOffsets > 0) {
     environment.counters.lostOffsets.value += recovered.lostOffsets;
     environment.logger.warn({ shard: parts.where, logStart }, 'data that did not outlive its medium is gone');
@@ -70,7 +70,7 @@ async function recover(parts: Parts, rows: readonly SegmentRow[], options: TakeO
   const deletes = [...recovered.dropped, ...lost];
   await recorder.recovered({ head: { logStart }, puts, deletes }, endOf(live, logStart));
   for (const row of recovered.dropped) await recorder.deleteUnused(row);
-  return { rows: kept, logStart, state: await stateAtEnd(environment, sorted(live)) };
+  return { rows: kept, logStart, state: await stateAtEnd(environment, live) };
 }
 
 /** On an instance that keeps nothing past its process, after that process. */
@@ -82,8 +82,4 @@ function isGone(environment: ShardEnvironment, row: SegmentRow): boolean {
 
 function endOf(rows: readonly SegmentRow[], logStart: number): number {
   return rows.reduce((end, row) => Math.max(end, row.end), logStart);
-}
-
-function sorted(rows: readonly SegmentRow[]): SegmentRow[] {
-  return [...rows].sort((a, b) => a.base - b.base || a.seq - b.seq);
 }
