@@ -1,4 +1,5 @@
 import { crc32c } from '@node-rs/crc32';
+import { crc32cSmall } from '../crc32c.ts';
 import { StorageError } from '../errors.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -64,7 +65,7 @@ export function forEachBatch(
 
 /** CRC32C over the headers of batches in order, begun with `crc` 0: the digest of a segment. */
 export function headerDigest(crc: number, bytes: Uint8Array, at = 0): number {
-  return crc32c(bytes.subarray(at, at + BATCH_HEADER_BYTES), crc) >>> 0;
+  return crc32cSmall(bytes, at, at + BATCH_HEADER_BYTES, crc);
 }
 
 /** Writes the CRC into the one batch in `batch`. */

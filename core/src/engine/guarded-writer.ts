@@ -25,8 +25,8 @@ const REFUSALS: ReadonlySet<StorageCode> = new Set<StorageCode>([
 const ENDINGS: ReadonlySet<StorageCode> = new Set<StorageCode>(['SEGMENT_SEALED', 'CLOSED', 'ABORTED']);
 
 /**
- * The writing side of a segment. Appends are dispatched as they are called and settled by one loop in the order of their calls,
- * whatever order the engine settles in: one promise each, nothing else that an append alone would pay for.
+ * The writing side of a segment. Appends are dispatched as they are called and settled in the order of their calls, whatever order the
+ * engine settles in: one promise each, nothing else that an append alone would pay for.
  */
 export class GuardedWriter implements SegmentWriter {
   readonly #inner: SegmentWriter;
@@ -39,7 +39,8 @@ export class GuardedWriter implements SegmentWriter {
   /** The end of what was dispatched. */
   #end: number;
   readonly #queue: InflightQueue = new InflightQueue();
-  #settling = false;
+  /** One has failed for good: those behind it wait for the engine to let go of their bytes. */
+  #failing = false;
   /** Appends up to this one were dispatched behind one that was refused: the engine must refuse them too. */
   #doomedUntil: Inflight | undefined;
   #idle: (() => void)[] = [];
@@ -159,7 +160,7 @@ export class GuardedWriter implements SegmentWriter {
   /** Ends the wait of whatever the engine left unsettled when it was closed. */
   async abandon(): Promise<void> {
     this.#state = 'closed';
-    if (this.#settling) await this.#withinGrace(this.#settled());
+    if (this.#queue.first !== undefined) await this.#withinGrace(this.#settled());
     const cause = this.#error('CLOSED', 'Closed before the append settled', 'unknown');
     for (let entry = this.#shift(); entry !== undefined; entry = this.#shift()) entry.fail(cause);
     this.#wakeIdle();
@@ -186,34 +187,40 @@ export class GuardedWriter implements SegmentWriter {
     this.#context.inFlightBytes += bytes;
     this.#queue.push(entry);
     if (options.signal !== undefined) entry.stopWaitingOn(options.signal, this.#where());
-    if (this.#settling)
-      // the loop gets to it later; until then its failure is nobody's unhandled rejection
-      inner.catch(ignore);
-    else void this.#settleInOrder();
+    inner.then(
+      (appended) => {
+        entry.landed = { appended };
+        this.#settleInOrder(entry);
+      },
+      (failure: unknown) => {
+        entry.landed = { failure };
+        this.#settleInOrder(entry);
+      },
+    );
     return entry.promise;
   }
 
-  async #settleInOrder(): Promise<void> {
-    this.#settling = true;
-    for (let entry = this.#queue.first; entry !== undefined; entry = this.#queue.first) {
+  /** `arrived` has landed: it is settled, and what has landed behind it, unless something before it is still on its way. */
+  #settleInOrder(arrived: Inflight): void {
+    if (this.#failing || this.#queue.first !== arrived) return;
+    for (let entry = this.#queue.first; entry?.landed !== undefined && !this.#failing; entry = this.#queue.first) {
       try {
-        const appended = await entry.inner;
-        if (this.#queue.first !== entry) break;
+        if ('failure' in entry.landed) throw entry.landed.failure;
+        const { appended } = entry.landed;
         this.#check(entry, appended);
         this.#shift();
         this.#context.appendSeconds.observe((this.#context.clock.monotonic() - entry.startedMs) / 1000);
         this.#context.appendBytes.value += entry.bytes;
         entry.succeed(appended);
       } catch (error) {
-        if (this.#queue.first !== entry) break;
-        await this.#fail(entry, this.#context.failure(error, 'append', this.#where(), 'WRITER_FAILED'));
+        this.#fail(entry, this.#context.failure(error, 'append', this.#where(), 'WRITER_FAILED'));
       }
     }
-    this.#settling = false;
-    this.#wakeIdle();
+    if (this.#queue.first === undefined) this.#wakeIdle();
   }
 
   #wakeIdle(): void {
+    if (this.#idle.length === 0) return;
     const idle = this.#idle;
     this.#idle = [];
     for (const wake of idle) wake();
@@ -226,7 +233,7 @@ export class GuardedWriter implements SegmentWriter {
       throw this.#context.breach(`append at ${entry.base} taken behind a refused one`, this.#where(), 'WRITER_FAILED');
   }
 
-  async #fail(entry: Inflight, error: StorageError): Promise<void> {
+  #fail(entry: Inflight, error: StorageError): void {
     const doomed = this.#doomedUntil !== undefined;
     this.#shift();
     if (error.outcome === 'none' && REFUSALS.has(error.code)) {
@@ -240,10 +247,14 @@ export class GuardedWriter implements SegmentWriter {
     }
     this.#failure = error;
     entry.fail(error);
+    if (this.#queue.first !== undefined) void this.#failBehind(error);
+  }
+
+  async #failBehind(error: StorageError): Promise<void> {
+    this.#failing = true;
     const behind = this.#queue.all();
     // the engine holds their bytes until it has let go of each
     await this.#withinGrace(Promise.allSettled(behind.map((late) => late.inner)));
-    if (behind.length === 0) return;
     const lost = new StorageError('WRITER_FAILED', 'An append in front of this one failed', {
       where: this.#where(),
       cause: error,
@@ -252,6 +263,8 @@ export class GuardedWriter implements SegmentWriter {
       this.#shift();
       late.fail(lost);
     }
+    this.#failing = false;
+    this.#wakeIdle();
   }
 
   /** Takes the first append in flight out of the queue. */
@@ -338,7 +351,7 @@ export class GuardedWriter implements SegmentWriter {
   }
 
   #settled(): Promise<void> {
-    return this.#settling ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+    return this.#queue.first === undefined ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
 
   async #withinGrace(promise: Promise<unknown>): Promise<void> {

@@ -10,6 +10,8 @@ export class Inflight {
   readonly promise: Promise<Appended>;
   /** What the engine gave. */
   readonly inner: Promise<Appended>;
+  /** What came of it, once it has: `failure` is anything that was thrown. */
+  landed: { readonly appended: Appended } | { readonly failure: unknown } | undefined;
   readonly base: number;
   readonly next: number;
   readonly bytes: number;

@@ -83,7 +83,10 @@ export class AppendQueue {
 
   /** Takes the first ones off the wait: each is launched, resolved or rejected in this turn. */
   take(count: number): AppendEntry[] {
-    return this.#waiting.splice(0, count);
+    if (count < this.#waiting.length) return this.#waiting.splice(0, count);
+    const all = this.#waiting;
+    this.#waiting = [];
+    return all;
   }
 
   /** What an idempotent producer's batch is, judged by what is committed and what is in flight. @throws SEQUENCE_GAP, PRODUCER_FENCED */

@@ -163,9 +163,13 @@ export class ChainRecorder {
     await this.record();
   }
 
-  /** Reserves more offsets when fewer than half a step are left. */
+  /** Fewer than half a step of reserved offsets are left behind `next`, and no more are on their way. */
+  isRunningLow(next: number): boolean {
+    return this.#reserving === undefined && next + RESERVE_STEP / 2 > this.#reserved;
+  }
+
+  /** Reserves more offsets, once they {@link isRunningLow}. */
   reserve(next: number, done: () => void, failed: (error: unknown) => void): void {
-    if (this.#reserving !== undefined || next + RESERVE_STEP / 2 <= this.#reserved) return;
     const used = next - this.#lastReservedAt;
     this.#lastReservedAt = next;
     const reserved = next + Math.max(RESERVE_STEP, 4 * used);

@@ -12,6 +12,7 @@ import type { ChainRecorder } from './chain-recorder.ts';
 import type { ShardEnvironment } from './environment.ts';
 import { asStorageError } from './failure.ts';
 import type { OpenSegment } from './open-segment.ts';
+import { atEndOfTurn } from './turn.ts';
 
 /** The row of the next segment is prepared when the open one has this share of its bytes. */
 const PREPARE_AT = 0.8;
@@ -22,7 +23,9 @@ const SILENT_ENGINE_MS = 10_000;
 /** Appends that wait together go to the engine as one, up to these bytes; */
 const GROUP_BYTES = 1024 * 1024;
 /** and while this many are on their way, others wait to go together. */
-const MAX_GROUPS = 2;
+const MAX_GROUPS = 4;
+/** With so much of a turn's appends here, the first of them go: the disk works while the rest of them come. */
+const EARLY_BYTES = 64 * 1024;
 /** Refusals of what came at a wrong moment: it is dispatched again. */
 const MISSED_ITS_TURN = [
   'SEGMENT_MUST_ROLL',
@@ -65,6 +68,9 @@ export class Dispatcher {
   /** The next offset to give out. */
   #next = 0;
   #waitingForCredit = false;
+  #pumpsSoon = false;
+  /** Appended since the last look at what waits. */
+  #soonBytes = 0;
   #groups = 0;
   /** When the groups in flight were sent, oldest first, in monotonic ms: they settle in order. */
   readonly #sentAt: number[] = [];
@@ -98,6 +104,27 @@ export class Dispatcher {
     this.#holding = false;
   }
 
+  /**
+   * Pumps when all that is appended in this turn has come, or when enough of it has: whoever is told of a commit appends the next thing in
+   * the same turn, and the disk need not wait for the last of them.
+   */
+  pumpSoon(entry: AppendEntry): void {
+    this.#soonBytes += entry.bytes;
+    if (this.#soonBytes >= EARLY_BYTES) {
+      this.#soonBytes = 0;
+      this.pump();
+    } else if (!this.#pumpsSoon) {
+      this.#pumpsSoon = true;
+      atEndOfTurn(this.#pumpNow);
+    }
+  }
+
+  readonly #pumpNow = (): void => {
+    this.#pumpsSoon = false;
+    this.#soonBytes = 0;
+    this.pump();
+  };
+
   /** Sends what waits on its way, as far as the phase, the credit and Meta's reservations let it. */
   pump(): void {
     while (this.queue.hasWaiting && !this.#waitingForCredit) {
@@ -114,14 +141,18 @@ export class Dispatcher {
       const room = this.#host.topic.settings.segment.bytes - open.dispatchedBytes;
       const group = this.queue.next(Math.min(GROUP_BYTES, room));
       const next = this.#next + group.offsets;
-      this.#host.recorder.reserve(
-        next,
-        () => this.pump(),
-        (error) => this.#host.lostOwnership(error),
-      );
+      if (this.#host.recorder.isRunningLow(next)) this.#reserve(next);
       if (group.count === 0 || next > this.#host.recorder.reserved || this.#needsCredit(open, group.bytes)) return;
       this.#dispatch(this.queue.take(group.count), open);
     }
+  }
+
+  #reserve(next: number): void {
+    this.#host.recorder.reserve(
+      next,
+      () => this.pump(),
+      (error) => this.#host.lostOwnership(error),
+    );
   }
 
   #needsCredit(open: OpenSegment, bytes: number): boolean {
@@ -145,15 +176,10 @@ export class Dispatcher {
   /** Entries that waited together are one append to the engine: one promise, one frame, one settlement for all of them. */
   #dispatch(entries: readonly AppendEntry[], open: OpenSegment): void {
     const base = this.#next;
-    const group: AppendEntry[] = [];
-    const batches: Uint8Array[] = [];
-    for (const entry of entries) {
-      if (!this.#launch(entry)) continue;
-      group.push(entry);
-      for (const batch of entry.batches) batches.push(batch);
-      open.dispatchedBytes += entry.bytes;
-    }
+    const group = entries.filter((entry) => this.#launch(entry));
     if (group.length === 0) return;
+    for (const entry of group) open.dispatchedBytes += entry.bytes;
+    const batches = group.length === 1 ? (group[0]?.batches ?? []) : group.flatMap((entry) => entry.batches);
     this.#groups++;
     this.#sentAt.push(this.#host.environment.clock.monotonic());
     open.writer.append(batches, { base }).then(

@@ -175,7 +175,7 @@ export class ShardLog implements DispatchHost {
       const since = this.environment.clock.monotonic();
       const entry = new AppendEntry(batches, this.topic.settings.maxMessageBytes, signal, since);
       this.#dispatcher.queue.add(entry);
-      this.#dispatcher.pump();
+      this.#dispatcher.pumpSoon(entry);
       return entry.result;
     } catch (error) {
       return Promise.reject(error);

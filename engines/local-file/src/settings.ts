@@ -26,7 +26,7 @@ export const DEFAULT_SETTINGS: LocalFileSettings = {
   checkpointBytes: 64 * MiB,
   markIdleMs: 50,
   reserveBytes: 64 * MiB,
-  writeBackBytes: 64 * 1024,
+  writeBackBytes: MiB,
   tailBytes: 64 * MiB,
   indexIntervalBytes: 64 * 1024,
   maxOpenFiles: 2048,

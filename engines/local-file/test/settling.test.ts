@@ -1,7 +1,4 @@
-import { crc32c } from '@node-rs/crc32';
-import { SeededRandom } from '@robustmq/core/testing';
 import { expect, test } from 'vitest';
-import { crc32cSmall } from '../src/wal/crc32c-small.ts';
 import { batch, create, open, temporaryDirectory } from './harness.ts';
 
 test('every append settles, in order, however the threads run', async () => {
@@ -47,14 +44,4 @@ test('the event loop has its turn while thousands of appends settle', async () =
   expect(most).toBeLessThanOrEqual(1024);
   expect(settled).toEqual(Array.from({ length: 5000 }, (_, at) => at));
   await engine.close();
-});
-
-test('the CRC of a few bytes is the CRC of the native module', () => {
-  const random = new SeededRandom(7);
-  const bytes = Buffer.from(Array.from({ length: 256 }, () => Math.floor(random.next() * 256)));
-  for (let from = 0; from < 8; from++)
-    for (let to = from; to < 100; to++) {
-      const initial = from % 2 === 0 ? 0 : bytes.readUInt32LE(to);
-      expect(crc32cSmall(bytes, from, to, initial)).toBe(crc32c(bytes.subarray(from, to), initial));
-    }
 });

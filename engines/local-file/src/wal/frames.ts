@@ -21,7 +21,7 @@
  * The body CRC of an append covers the first 21 bytes of each batch only: the rest is under the CRC in there.
  */
 import { crc32c } from '@node-rs/crc32';
-import { crc32cSmall } from './crc32c-small.ts';
+import { crc32cSmall } from '@robustmq/core/crc32c';
 
 export const WAL_MAGIC = 0x57514d52;
 export const WAL_VERSION = 1;

@@ -1,7 +1,7 @@
 import { crc32c } from '@node-rs/crc32';
 import type { Clock, StorageError, Timer } from '@robustmq/core';
+import { crc32cSmall } from '@robustmq/core/crc32c';
 import type { FromWorker } from './channel.ts';
-import { crc32cSmall } from './crc32c-small.ts';
 import type { FilePreparer } from './file-preparer.ts';
 import { BATCH_HEAD_BYTES, entryBytes, HeaderWriter, KIND } from './frames.ts';
 import { ReadyQueue } from './ready-queue.ts';

@@ -1,0 +1,16 @@
+let due: (() => void)[] = [];
+
+/**
+ * Runs `run` when everything has run that what runs now has led to (continuations of promises), and before the next event: what a
+ * thousand shards have to do then costs the event loop one entry.
+ */
+export function atEndOfTurn(run: () => void): void {
+  due.push(run);
+  if (due.length === 1) process.nextTick(runAll);
+}
+
+function runAll(): void {
+  const now = due;
+  due = [];
+  for (const run of now) run();
+}
