@@ -1,4 +1,13 @@
-import type { EngineCapabilities, EngineDefinition, Random, Shard, StorageEngine } from '@robustmq/core';
+import type {
+  EngineCapabilities,
+  EngineDefinition,
+  FileSystem,
+  Meta,
+  OpenEngineInstance,
+  Random,
+  Shard,
+  StorageEngine,
+} from '@robustmq/core';
 
 export type Area =
   | 'order'
@@ -15,6 +24,9 @@ export type Area =
   | 'multiplexing'
   | 'limits'
   | 'leaks'
+  | 'faults'
+  | 'model'
+  | 'process'
   | 'capabilities'
   | 'producers'
   | 'chains';
@@ -29,6 +41,14 @@ export interface Promised {
   readonly promise: string;
   /** What breaks without it, and who learned that the hard way. */
   readonly why: string;
+  /** A check that may take longer than the rest says how long, in ms. */
+  readonly timeoutMs?: number;
+}
+
+/** What checks count beside passing, for the card. */
+export interface Facts {
+  /** I/O steps at which the engine was crashed or failed, and how many there were; `n/a`: its I/O does not go through `ctx.fs`. */
+  readonly crashPoints?: { readonly tried: number; readonly of: number } | 'n/a';
 }
 
 /**
@@ -55,6 +75,9 @@ export interface EngineTrial {
   readonly definition: EngineDefinition;
   readonly harness: EngineHarness;
   readonly random: Random;
+  /** Of the run: what prints and replays random choices that are not `random`'s. */
+  readonly seed: number;
+  note(facts: Facts): void;
   /** Of `harness`: another one after a reopen. */
   readonly engine: StorageEngine;
 }
@@ -81,6 +104,23 @@ export interface EngineHarness {
   reopen(options: { readonly crash: boolean }): Promise<void>;
   /** Closes, and removes what is left. */
   dispose(): Promise<void>;
+  /** For checks that make worlds of their own: those of an engine that lives on this machine. */
+  readonly workshop?: Workshop;
+}
+
+/** How the engine under test is opened on other media than the harness's own. */
+export interface Workshop {
+  readonly definition: EngineDefinition;
+  /** The settings it is opened with. */
+  readonly config: unknown;
+  /** What a child process imports to get at the engine: a URL. `undefined`: nobody has said, no child can be started. */
+  readonly module: string | undefined;
+  /** Opens an instance on what `dir` and `meta` hold. The caller closes it; `dir` stays. Its lock goes with it, or with `unlock`. */
+  open(options: {
+    readonly dir: string;
+    readonly meta: Meta;
+    readonly fs?: FileSystem;
+  }): Promise<{ readonly instance: OpenEngineInstance; unlock(): Promise<void> }>;
 }
 
 /** One shard whose segments lie on the engine under test. */

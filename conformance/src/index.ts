@@ -1,7 +1,7 @@
 /**
  * The suite that proves a RobustMQ storage engine. See README.md for ten lines that run it.
  */
-export type { Area, Check, EngineHarness, Log, Promised, ShardHarness } from './check.ts';
+export type { Area, Check, EngineHarness, Facts, Log, Promised, ShardHarness, Workshop } from './check.ts';
 export { describePromises } from './describe.ts';
 export { checks, promises } from './promises.ts';
 export { type RunOptions, runCheck, type Stage } from './run-check.ts';

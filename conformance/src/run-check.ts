@@ -1,6 +1,6 @@
 import { type EngineDefinition, systemClock } from '@robustmq/core';
 import { SeededRandom } from '@robustmq/core/testing';
-import type { Check, EngineHarness, ShardHarness } from './check.ts';
+import type { Check, EngineHarness, Facts, ShardHarness } from './check.ts';
 import { SegmentLog } from './segment-log.ts';
 import { ShardLog } from './shard-log.ts';
 
@@ -11,8 +11,9 @@ export type Stage =
 
 export interface RunOptions {
   readonly seed?: number;
-  /** A check that takes longer has failed. */
+  /** A check that takes longer has failed; one that says so may take longer. */
   readonly timeoutMs?: number;
+  onFacts?(facts: Facts): void;
 }
 
 /** True when the check belongs on this stage. */
@@ -30,13 +31,13 @@ export async function runCheck(
   // most claims hang on the declaration alone: no world is opened for what is not claimed
   const claimed = (canCrash: boolean): boolean => check.claimed?.(definition.capabilities, { canCrash }) ?? true;
   if (!claimed(true)) return false;
-  const { seed = 1, timeoutMs = 20_000 } = options;
-  const random = new SeededRandom(seed);
+  const { seed = 1 } = options;
+  const timeoutMs = check.timeoutMs ?? options.timeoutMs ?? 20_000;
   const harness = await stage.open();
   let failure: { readonly error: unknown } | undefined;
   try {
     if (!claimed(harness.canCrash)) return false;
-    await within(timeoutMs, runOn(check, definition, stage.kind, harness, random));
+    await within(timeoutMs, runOn(check, definition, stage.kind, harness, options));
   } catch (error) {
     failure = { error };
   }
@@ -54,13 +55,14 @@ async function runOn(
   definition: EngineDefinition,
   kind: Stage['kind'],
   harness: EngineHarness | ShardHarness,
-  random: SeededRandom,
+  { seed = 1, onFacts = () => {} }: RunOptions,
 ): Promise<void> {
+  const random = new SeededRandom(seed);
   if (check.subject === 'log') {
     const log = 'engine' in harness ? await SegmentLog.open(harness) : new ShardLog(harness);
     await check.run({ definition, log, random });
   } else if (check.subject === 'engine' && 'engine' in harness) {
-    const trial = { definition, harness, random };
+    const trial = { definition, harness, random, seed, note: onFacts };
     await check.run(
       Object.defineProperty(trial, 'engine', { get: () => harness.engine }) as typeof trial & EngineHarness,
     ); // as just added

@@ -1,4 +1,5 @@
 import { type EngineDefinition, systemClock } from '@robustmq/core';
+import type { Facts } from './check.ts';
 import { checks } from './promises.ts';
 import { belongsOn, type RunOptions, runCheck, type Stage } from './run-check.ts';
 
@@ -8,6 +9,7 @@ export interface Scorecard {
   readonly failed: readonly { readonly id: string; readonly error: Error }[];
   readonly notClaimed: readonly string[];
   readonly seconds: number;
+  readonly facts: Facts;
 }
 
 export interface ScorecardOptions extends RunOptions {
@@ -26,10 +28,14 @@ export async function runScorecard(
   const failed: { id: string; error: Error }[] = [];
   const notClaimed: string[] = [];
   const from = systemClock.monotonic();
+  let facts: Facts = {};
+  const onFacts = (more: Facts): void => {
+    facts = { ...facts, ...more };
+  };
   for (const check of checks) {
     if (!belongsOn(check, stage.kind) || options.only?.includes(check.id) === false) continue;
     try {
-      const ran = await runCheck(check, definition, stage, options);
+      const ran = await runCheck(check, definition, stage, { ...options, onFacts });
       (ran ? passed : notClaimed).push(check.id);
       options.onResult?.(check.id, ran ? 'passed' : 'not claimed');
     } catch (thrown) {
@@ -38,7 +44,7 @@ export async function runScorecard(
       options.onResult?.(check.id, 'failed', error);
     }
   }
-  return { stage: stage.kind, passed, failed, notClaimed, seconds: (systemClock.monotonic() - from) / 1000 };
+  return { stage: stage.kind, passed, failed, notClaimed, facts, seconds: (systemClock.monotonic() - from) / 1000 };
 }
 
 /** One row for an engine, from the cards of its stages: `memory   passed 93 (engine 72, shard 21)   failed 0   not claimed 16   0.8 s`. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   type EngineContext,
   type EngineDefinition,
+  type FileSystem,
   lockDirectory,
   type Meta,
   nodeFileSystem,
@@ -16,11 +17,13 @@ import {
   unreadMetrics,
 } from '@robustmq/core';
 import { FaultPlan, faultyFileSystem, MemoryMeta } from '@robustmq/core/testing';
-import type { EngineHarness } from './check.ts';
+import type { EngineHarness, Workshop } from './check.ts';
 
 export interface WorldOptions {
   /** The instance's settings, with defaults filled in. */
   readonly config: unknown;
+  /** A URL that a child process can import the engine from, for checks that kill one. */
+  readonly module?: string;
   /** Changes what the instance is given. */
   readonly adjust?: (context: Omit<EngineContext, 'health'>) => Omit<EngineContext, 'health'>;
 }
@@ -66,16 +69,36 @@ class World implements EngineWorld {
     return this.#alive.instance;
   }
 
+  get workshop(): Workshop {
+    return {
+      definition: this.#definition,
+      config: this.#options.config,
+      module: this.#options.module,
+      open: async ({ dir, meta, fs = nodeFileSystem }) => {
+        const { instance, locks } = await this.#open(dir, meta, fs);
+        return { instance, unlock: () => releaseAll(locks) };
+      },
+    };
+  }
+
   async start(): Promise<void> {
     const plan = new FaultPlan();
+    const { instance, locks } = await this.#open(
+      join(this.#dir, 'instance'),
+      this.meta,
+      faultyFileSystem(nodeFileSystem, plan),
+    );
+    this.#life = { instance, plan, locks };
+  }
+
+  async #open(dir: string, meta: Meta, fs: FileSystem): Promise<Pick<Life, 'instance' | 'locks'>> {
     const locks: { release(): Promise<void> }[] = [];
-    const dir = join(this.#dir, 'instance');
     await mkdir(dir, { recursive: true });
     const context = {
       instance: 'proven',
       dir,
       config: this.#options.config,
-      fs: faultyFileSystem(nodeFileSystem, plan),
+      fs,
       lock: async (path: string) => {
         const lock = await lockDirectory(path);
         locks.push(lock);
@@ -85,11 +108,11 @@ class World implements EngineWorld {
       random: systemRandom,
       logger: silentLogger,
       metrics: unreadMetrics,
-      meta: this.meta,
+      meta,
       signal: new AbortController().signal,
     };
     const instance = await openInstance(this.#definition, this.#options.adjust?.(context) ?? context);
-    this.#life = { instance, plan, locks };
+    return { instance, locks };
   }
 
   async reopen({ crash }: { readonly crash: boolean }): Promise<void> {
@@ -110,7 +133,7 @@ class World implements EngineWorld {
       ] as const)
         life.plan.fail(operation, /^/, { code: 'EIO', times: Number.POSITIVE_INFINITY });
       this.#abandoned.push(life);
-      for (const lock of life.locks) await lock.release();
+      await releaseAll(life.locks);
     } else await life.instance.close();
     await this.start();
   }
@@ -135,4 +158,8 @@ interface Life {
   readonly instance: OpenEngineInstance;
   readonly plan: FaultPlan;
   readonly locks: readonly { release(): Promise<void> }[];
+}
+
+async function releaseAll(locks: readonly { release(): Promise<void> }[]): Promise<void> {
+  for (const lock of locks) await lock.release();
 }
