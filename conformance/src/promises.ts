@@ -2,19 +2,25 @@ import type { Check, Promised } from './check.ts';
 import { atomicityChecks } from './checks/atomicity.ts';
 import { capabilityChecks } from './checks/capabilities.ts';
 import { chainChecks } from './checks/chains.ts';
+import { crashPointChecks } from './checks/crash-points.ts';
+import { crowdChecks } from './checks/crowds.ts';
 import { deletionChecks } from './checks/deletion.ts';
 import { durabilityChecks } from './checks/durability.ts';
 import { fencingChecks } from './checks/fencing.ts';
 import { ingestChecks } from './checks/ingest.ts';
+import { ioFaultChecks } from './checks/io-faults.ts';
 import { leakChecks } from './checks/leaks.ts';
 import { limitChecks } from './checks/limits.ts';
+import { modelChecks } from './checks/model.ts';
 import { multiplexingChecks } from './checks/multiplexing.ts';
 import { orderChecks } from './checks/order.ts';
+import { processChecks } from './checks/process.ts';
 import { producerChecks } from './checks/producers.ts';
 import { readChecks } from './checks/reads.ts';
 import { recoveryChecks } from './checks/recovery.ts';
 import { sealingChecks } from './checks/sealing.ts';
 import { timestampChecks } from './checks/timestamps.ts';
+import { tornTailChecks } from './checks/torn-tails.ts';
 import { visibilityChecks } from './checks/visibility.ts';
 
 export const checks: readonly Check[] = [
@@ -35,6 +41,12 @@ export const checks: readonly Check[] = [
   ...capabilityChecks,
   ...producerChecks,
   ...chainChecks,
+  ...crashPointChecks,
+  ...ioFaultChecks,
+  ...tornTailChecks,
+  ...modelChecks,
+  ...processChecks,
+  ...crowdChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */
