@@ -49,6 +49,10 @@ export interface Promised {
 export interface Facts {
   /** I/O steps at which the engine was crashed or failed, and how many there were; `n/a`: its I/O does not go through `ctx.fs`. */
   readonly crashPoints?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** Commands that the model ran against the oracle. */
+  readonly modelCommands?: number;
+  /** Processes killed with -9 under load, and the calls whose answers were checked; `n/a`: no child can be started (`module` is not given). */
+  readonly kills?: { readonly rounds: number; readonly calls: number } | 'n/a';
 }
 
 /**
@@ -77,6 +81,8 @@ export interface EngineTrial {
   readonly random: Random;
   /** Of the run: what prints and replays random choices that are not `random`'s. */
   readonly seed: number;
+  /** How much longer than usual checks that look for something by chance may look: 1 is usual. */
+  readonly effort: number;
   note(facts: Facts): void;
   /** Of `harness`: another one after a reopen. */
   readonly engine: StorageEngine;
@@ -92,6 +98,9 @@ export interface ShardTrial {
   readonly definition: EngineDefinition;
   readonly harness: ShardHarness;
   readonly random: Random;
+  readonly seed: number;
+  readonly effort: number;
+  note(facts: Facts): void;
   readonly shard: Shard;
 }
 

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly seed?: number;
   /** A check that takes longer has failed; one that says so may take longer. */
   readonly timeoutMs?: number;
+  /** Times as long as usual for checks that look for something by chance; `ROBUST_CONFORMANCE_EFFORT` unless given, else 1. */
+  readonly effort?: number;
   onFacts?(facts: Facts): void;
 }
 
@@ -32,7 +34,8 @@ export async function runCheck(
   const claimed = (canCrash: boolean): boolean => check.claimed?.(definition.capabilities, { canCrash }) ?? true;
   if (!claimed(true)) return false;
   const { seed = 1 } = options;
-  const timeoutMs = check.timeoutMs ?? options.timeoutMs ?? 20_000;
+  const effort = effortOf(options);
+  const timeoutMs = Math.max(1, effort) * (check.timeoutMs ?? options.timeoutMs ?? 20_000);
   const harness = await stage.open();
   let failure: { readonly error: unknown } | undefined;
   try {
@@ -55,21 +58,27 @@ async function runOn(
   definition: EngineDefinition,
   kind: Stage['kind'],
   harness: EngineHarness | ShardHarness,
-  { seed = 1, onFacts = () => {} }: RunOptions,
+  options: RunOptions,
 ): Promise<void> {
+  const { seed = 1, onFacts = () => {} } = options;
+  const effort = effortOf(options);
   const random = new SeededRandom(seed);
   if (check.subject === 'log') {
     const log = 'engine' in harness ? await SegmentLog.open(harness) : new ShardLog(harness);
     await check.run({ definition, log, random });
   } else if (check.subject === 'engine' && 'engine' in harness) {
-    const trial = { definition, harness, random, seed, note: onFacts };
+    const trial = { definition, harness, random, seed, effort, note: onFacts };
     await check.run(
       Object.defineProperty(trial, 'engine', { get: () => harness.engine }) as typeof trial & EngineHarness,
     ); // as just added
   } else if (check.subject === 'shard' && 'shard' in harness) {
-    const trial = { definition, harness, random };
+    const trial = { definition, harness, random, seed, effort, note: onFacts };
     await check.run(Object.defineProperty(trial, 'shard', { get: () => harness.shard }) as typeof trial & ShardHarness); // as just added
   } else throw new Error(`${check.id} is no check of a ${kind}`);
+}
+
+function effortOf({ effort = Number(process.env.ROBUST_CONFORMANCE_EFFORT ?? 1) }: RunOptions): number {
+  return effort > 0 ? effort : 1;
 }
 
 async function within(ms: number, work: Promise<void>): Promise<void> {
