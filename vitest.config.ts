@@ -7,6 +7,7 @@ export default defineConfig({
       '{core,conformance,meta,server,engines/*,brokers/*}/test/**/*.test.ts',
       'test/*.test.ts',
       'test/crash/*.test.ts',
+      'test/packed/*.test.ts',
       'bench/*.test.ts',
     ],
     testTimeout: 20_000,
