@@ -120,18 +120,7 @@ class World implements EngineWorld {
     this.#life = undefined;
     if (crash) {
       // from here on it can do nothing to its files any more, and it never learns why
-      for (const operation of [
-        'open',
-        'create',
-        'read',
-        'write',
-        'sync',
-        'truncate',
-        'rename',
-        'unlink',
-        'syncDirectory',
-      ] as const)
-        life.plan.fail(operation, /^/, { code: 'EIO', times: Number.POSITIVE_INFINITY });
+      await life.plan.cut();
       this.#abandoned.push(life);
       await releaseAll(life.locks);
     } else await life.instance.close();

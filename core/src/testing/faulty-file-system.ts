@@ -1,5 +1,6 @@
 import type { FileHandle, FileSystem } from '../world.ts';
-import type { FaultOperation, FaultPlan } from './fault-plan.ts';
+import type { FaultOperation } from './fault-operations.ts';
+import type { FaultPlan, StepRun } from './fault-plan.ts';
 
 /**
  * A file system that does what `plan` says before it does what it was asked: errors, stalls, a byte budget, counts. Its worker half
@@ -7,26 +8,29 @@ import type { FaultOperation, FaultPlan } from './fault-plan.ts';
  */
 export function faultyFileSystem(under: FileSystem, plan: FaultPlan): FileSystem {
   return {
-    open: async (path, flags) => {
-      await plan.enter(flags === 'r' || flags === 'r+' ? 'open' : 'create', path);
-      const file = await under.open(path, flags);
-      return new FaultyFile(file, path, plan);
+    open: (path, flags) => {
+      const operation = flags === 'r' || flags === 'r+' ? 'open' : 'create';
+      const all = async (): Promise<FileHandle> => new FaultyFile(await under.open(path, flags), path, plan);
+      return plan.step({ operation, path }, { all });
     },
     rename: async (from, to) => {
-      await plan.enter('rename', to);
-      await under.rename(from, to);
+      await plan.step({ operation: 'rename', path: to }, { all: () => under.rename(from, to) });
+      plan.unsynced.renamed(from, to);
     },
     unlink: async (path) => {
-      await plan.enter('unlink', path);
-      await under.unlink(path);
+      await plan.step({ operation: 'unlink', path }, { all: () => under.unlink(path) });
+      plan.unsynced.removed(path);
     },
-    readdir: (path) => under.readdir(path),
-    mkdir: (path) => under.mkdir(path),
-    syncDirectory: async (path) => {
-      await plan.enter('syncDirectory', path);
-      await under.syncDirectory(path);
+    readdir: async (path) => {
+      plan.look('readdir', path);
+      return await under.readdir(path);
     },
-    freeBytes: async (path) => plan.freeBytes(await under.freeBytes(path)),
+    mkdir: (path) => plan.step({ operation: 'mkdir', path }, { all: () => under.mkdir(path) }),
+    syncDirectory: (path) => plan.step({ operation: 'syncDirectory', path }, { all: () => under.syncDirectory(path) }),
+    freeBytes: async (path) => {
+      plan.look('freeBytes', path);
+      return plan.freeBytes(await under.freeBytes(path));
+    },
     worker: {
       module: new URL(import.meta.url.endsWith('.ts') ? './faulty-sync.ts' : './faulty-sync.js', import.meta.url).href,
       options: { under: under.worker, plan: plan.shared },
@@ -46,38 +50,64 @@ class FaultyFile implements FileHandle {
   }
 
   async read(into: Uint8Array, intoOffset: number, length: number, position: number): Promise<number> {
-    await this.#enter('read', 0);
-    const count = await this.#under.read(into, intoOffset, length, position);
+    const count = await this.#step('read', { all: () => this.#under.read(into, intoOffset, length, position) });
     this.#plan.countRead(this.#path, count);
     return count;
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
-    await this.#enter('write', await this.#growth(position + bytes.length));
-    await this.#under.write(bytes, position);
+    await this.#step(
+      'write',
+      {
+        all: () => this.#write(bytes, position),
+        half: () => this.#write(bytes.subarray(0, bytes.length >> 1), position),
+      },
+      await this.#growth(position + bytes.length),
+    );
     this.#plan.countWritten(this.#path, bytes.length);
   }
 
-  async datasync(): Promise<void> {
-    await this.#enter('sync', 0);
-    await this.#under.datasync();
+  datasync(): Promise<void> {
+    return this.#step('sync', {
+      all: async () => {
+        await this.#under.datasync();
+        this.#plan.unsynced.take(this.#path);
+      },
+      forget: async () => {
+        for (const { position, bytes, size } of this.#plan.unsynced.take(this.#path)) {
+          await this.#under.write(bytes, position);
+          await this.#under.truncate(size);
+        }
+      },
+    });
   }
 
   async truncate(length: number): Promise<void> {
-    await this.#enter('truncate', await this.#growth(length));
-    await this.#under.truncate(length);
+    const grows = await this.#growth(length);
+    await this.#step('truncate', { all: () => this.#under.truncate(length) }, grows);
   }
 
-  size(): Promise<number> {
-    return this.#under.size();
+  async size(): Promise<number> {
+    this.#plan.look('size', this.#path);
+    return await this.#under.size();
   }
 
   close(): Promise<void> {
     return this.#under.close();
   }
 
-  #enter(operation: FaultOperation, grows: number): Promise<void> {
-    return this.#plan.enter(operation, this.#path, grows);
+  #step<T>(operation: FaultOperation, run: StepRun<Promise<T>, Promise<void>>, grows = 0): Promise<T> {
+    return this.#plan.step({ operation, path: this.#path, grows }, run);
+  }
+
+  async #write(bytes: Uint8Array, position: number): Promise<void> {
+    if (this.#plan.remembers) {
+      const before = new Uint8Array(bytes.length);
+      const count = await this.#under.read(before, 0, before.length, position);
+      const size = await this.#under.size();
+      this.#plan.unsynced.wrote(this.#path, { position, bytes: before.subarray(0, count), size });
+    }
+    await this.#under.write(bytes, position);
   }
 
   async #growth(end: number): Promise<number> {
