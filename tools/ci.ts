@@ -34,7 +34,7 @@ const SUITES: readonly Suite[] = [
     minutes: 4,
     counted: 'once',
   },
-  { name: 'packed', command: npm('test:pack'), minutes: 4, counted: 'once' },
+  { name: 'packed', command: npm('test:pack'), minutes: 8, counted: 'lines' },
 ];
 
 const only = process.argv.slice(2);
@@ -94,7 +94,7 @@ function asOne(code: number, note: string): Count {
   return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, note };
 }
 
-/** A scorecard's row says `passed 93 (...) failed 0`. */
+/** A row of a scorecard, and of what else counts itself, says `passed 93 (...) failed 0`. */
 function fromLines(text: string, code: number, note: string): Count {
   const rows = [...text.matchAll(/\bpassed (\d+)\b.*\bfailed (\d+)\b/g)];
   const passed = rows.reduce((sum, row) => sum + Number(row[1]), 0);

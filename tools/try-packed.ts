@@ -1,74 +1,140 @@
-// Installs the packed packages into an empty folder, as a user would, and uses the server there: starts it, with a third party's engine
-// too, publishes, reads, stops it. Usage: node tools/try-packed.ts DIRECTORY_OF_TARBALLS
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+// Uses the packed packages as strangers would: node tools/try-packed.ts DIRECTORY_OF_TARBALLS [MAJOR...]. For each Node an empty folder
+// outside the workspace, the tarballs installed with npm, and the programs of test/packed/user run there, in JavaScript and TypeScript.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { delimiter, dirname, join, resolve } from 'node:path';
 
-const tarballs = resolve(process.argv[2] ?? 'packed');
+interface Step {
+  readonly promise: string;
+  readonly commands: readonly (readonly string[])[];
+}
+
+const ROOT = join(import.meta.dirname, '..');
+const [directory = 'packed', ...majors] = process.argv.slice(2);
+const tarballs = resolve(directory);
 const files = readdirSync(tarballs).filter((name) => name.endsWith('.tgz'));
 if (files.length === 0) throw new Error(`no tarballs in ${tarballs}: run npm run pack first`);
-const folder = mkdtempSync(join(tmpdir(), 'robust-packed-'));
-// the Node that runs this, whatever the machine has
-const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
-const run = (command: string, ...words: string[]): string =>
-  execFileSync(command, words, { cwd: folder, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+// our own manifest
+const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly devDependencies: Readonly<Record<string, string>>;
+};
 
-// wraps the memory engine: a package of its own that sees only what the published contract exports
-const ENGINE = `
-import { defineEngine, ENGINE_API_VERSION } from '@robustmq/core/engine';
-import memory from '@robustmq/engine-memory';
-export default defineEngine({ ...memory, name: 'third', apiVersion: ENGINE_API_VERSION, version: '1.0.0' });
-`;
+/** What a careful user has. */
+const TSCONFIG = {
+  compilerOptions: {
+    strict: true,
+    skipLibCheck: false,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    module: 'nodenext',
+    moduleResolution: 'nodenext',
+    target: 'es2023',
+    types: ['node'],
+    declaration: true,
+    outDir: 'dist',
+  },
+  include: ['*.ts'],
+};
 
-try {
-  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-  console.log(`installing ${files.length} packages into an empty folder`);
-  run('npm', 'install', '--silent', '--no-audit', '--no-fund', ...files.map((name) => join(tarballs, name)));
-  mkdirSync(join(folder, 'node_modules/robust-engine-third'));
-  writeFileSync(
-    join(folder, 'node_modules/robust-engine-third/package.json'),
-    '{ "name": "robust-engine-third", "version": "1.0.0", "type": "module", "exports": { ".": { "import": "./index.js" } } }',
-  );
-  writeFileSync(join(folder, 'node_modules/robust-engine-third/index.js'), ENGINE);
-  writeFileSync(
-    join(folder, 'robust.yaml'),
-    'engines: { mine: { use: third } }\ntopics: [{ match: "third.*", engine: mine }]\nadmin: { port: 0 }\nbrokers: { mqtt: { port: 0 }, kafka: { port: 0 } }\n',
-  );
-  const bin = join(folder, 'node_modules/.bin/robust-server');
-  const server = spawn(bin, ['start', '-c', 'robust.yaml', '--json'], {
-    cwd: folder,
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = once(server, 'exit');
+let failures = 0;
+for (const major of majors.length > 0 ? majors : ['22', '24']) failures += tryOn(major);
+process.exitCode = failures === 0 ? 0 : 1;
+
+function tryOn(major: string): number {
+  const home = mkdtempSync(join(tmpdir(), `robust-packed-${major}-`));
   try {
-    const line = await Promise.race([
-      once(createInterface({ input: server.stdout }), 'line').then(([text]) => String(text)),
-      exited.then(([code]) => Promise.reject(new Error(`the server ended with ${code}`))),
-    ]);
-    // the start-up message
-    const { listeners, startedInMs } = JSON.parse(line) as {
-      listeners: { protocol: string; port: number }[];
-      startedInMs: number;
-    };
-    console.log(`started in ${startedInMs} ms`);
-    const admin = `http://127.0.0.1:${listeners.find(({ protocol }) => protocol === 'admin')?.port}`;
-    for (const topic of ['plain', 'third.topic']) {
-      run(bin, 'pub', topic, 'hello', '--admin', admin);
-      const read = run(bin, 'sub', topic, '--from', 'start', '--no-follow', '--admin', admin);
-      if (read !== 'hello\n') throw new Error(`${topic}: read ${JSON.stringify(read)}`);
-    }
-    const described = run(bin, 'topic', 'describe', 'third.topic', '--json', '--admin', admin);
-    if (!described.includes('"engine":"mine"')) throw new Error(`not on the third party's engine: ${described}`);
+    const user = join(home, 'user');
+    const env = { ...process.env, PATH: `${dirname(nodeOf(major, home))}${delimiter}${process.env.PATH}` };
+    const began = performance.now();
+    install(user, env);
+    const results = steps(user).map((step) => succeeds(step, user, env));
+    const failed = results.filter((result) => !result).length;
+    const seconds = Math.round((performance.now() - began) / 1000);
+    console.log(`packed on Node ${major}: passed ${results.length - failed}, ${seconds} s, failed ${failed}`);
+    return failed;
   } finally {
-    server.kill('SIGTERM');
+    rmSync(home, { recursive: true, maxRetries: 3 });
   }
-  const [code] = await exited;
-  if (code !== 0) throw new Error(`the server stopped with ${code}`);
-  console.log('the packed server works');
-} finally {
-  rmSync(folder, { recursive: true });
+}
+
+/** The Node that runs this when it is the right one, and npm's otherwise. */
+function nodeOf(major: string, home: string): string {
+  if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
+  const folder = join(home, 'node');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }');
+  npmInstall(folder, process.env, [`node@${major}`]);
+  return join(folder, 'node_modules/node/bin/node');
+}
+
+function install(user: string, env: NodeJS.ProcessEnv): void {
+  cpSync(join(ROOT, 'test/packed/user'), user, { recursive: true });
+  writeFileSync(join(user, 'package.json'), '{ "private": true, "type": "module" }');
+  writeFileSync(join(user, 'entries.ts'), everyEntry());
+  writeFileSync(join(user, 'tsconfig.json'), JSON.stringify(TSCONFIG, undefined, 2));
+  const tools = ['typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`);
+  console.log(`\ninstalling ${files.length} packages into an empty folder`);
+  npmInstall(user, env, [...files.map((name) => join(tarballs, name)), ...tools, 'typescript-5@npm:typescript@5.9']);
+  mkdirSync(join(user, 'node_modules/robust-engine-third'));
+  writeFileSync(
+    join(user, 'node_modules/robust-engine-third/package.json'),
+    '{ "name": "robust-engine-third", "version": "1.0.0", "type": "module", "exports": "./engine.js" }',
+  );
+}
+
+/** A module whose types are those of all entries of all packages. */
+function everyEntry(): string {
+  return files
+    .map((file) => execFileSync('tar', ['xzOf', join(tarballs, file), 'package/package.json'], { encoding: 'utf8' }))
+    .map((text) => JSON.parse(text) as { readonly name: string; readonly exports?: Readonly<Record<string, unknown>> })
+    .flatMap(({ name, exports = {} }) => Object.keys(exports).map((key) => `${name}${key.slice(1)}`))
+    .filter((specifier) => !specifier.endsWith('/package.json'))
+    .map((specifier, i) => `export type * as e${i} from '${specifier}';\n`)
+    .join('');
+}
+
+function steps(user: string): readonly Step[] {
+  const third = join(user, 'node_modules/robust-engine-third');
+  return [
+    { promise: 'every entry can be imported, and nothing else', commands: [['node', 'entries.mjs']] },
+    {
+      promise: 'the types of every entry hold with strict, nodenext and skipLibCheck false, in TypeScript 7 and 5.9',
+      commands: [
+        ['node', 'node_modules/typescript-5/bin/tsc', '-p', '.', '--noEmit'],
+        ['node', 'node_modules/typescript/bin/tsc', '-p', '.'],
+      ],
+    },
+    { promise: 'a program in TypeScript runs a node and the suite', commands: [['node', 'dist/use.js']] },
+    { promise: 'the suite passes a packed engine under node:test', commands: [['node', '--test', 'suite.mjs']] },
+    {
+      promise: 'the server starts, and keeps topics on its own engine and on one written in TypeScript',
+      commands: [
+        ['cp', 'dist/engine.js', third],
+        ['node', 'server.mjs'],
+      ],
+    },
+  ];
+}
+
+function succeeds({ promise, commands }: Step, cwd: string, env: NodeJS.ProcessEnv): boolean {
+  const began = performance.now();
+  for (const [command = '', ...words] of commands) {
+    const { status, error, stdout, stderr } = spawnSync(command, words, {
+      cwd,
+      env,
+      encoding: 'utf8',
+      timeout: 180_000,
+    });
+    if (status === 0) continue;
+    console.log(`not ok ${promise}\n${[command, ...words].join(' ')}: ${error?.message ?? status}\n${stdout}${stderr}`);
+    return false;
+  }
+  console.log(`ok     ${promise} (${Math.round((performance.now() - began) / 1000)} s)`);
+  return true;
+}
+
+function npmInstall(cwd: string, env: NodeJS.ProcessEnv, words: readonly string[]): void {
+  const quiet = ['install', '--silent', '--no-audit', '--no-fund'];
+  execFileSync('npm', [...quiet, ...words], { cwd, env, stdio: ['ignore', 'ignore', 'inherit'] });
 }
