@@ -29,6 +29,7 @@ import { bodyOf, checkLog, exists, readFooter, stateOf } from './segment/stored.
 import type { SegmentTable } from './segment-table.ts';
 import type { LocalFileSettings } from './settings.ts';
 import { encodeBody } from './wal/bodies.ts';
+import type { LogReads } from './wal/log-reads.ts';
 import type { Wal } from './wal/wal.ts';
 import type { WriteBack } from './write-back.ts';
 
@@ -45,6 +46,7 @@ export interface EngineParts {
   readonly writeBack: WriteBack;
   readonly wal: Wal;
   readonly checkpointer: Checkpointer;
+  readonly logReads: LogReads;
 }
 
 /** Segments on the local disk: what `open.ts` has put together, as the contract wants it. */
@@ -283,9 +285,8 @@ export class LocalFileEngine implements StorageEngine {
   }
 
   async #close(): Promise<void> {
-    const { wal, writeBack, checkpointer, cache, space, lock } = this.#parts;
-    for (const segment of this.#parts.table.all())
-      if (!segment.sealed) segment.fail(this.#error('CLOSED', 'The engine was closed', segment.id));
+    const { wal, writeBack, checkpointer, cache, space, lock, logReads } = this.#parts;
+    for (const segment of this.#parts.table.all()) if (!segment.sealed) segment.fail(closed(segment.id));
     space.close();
     try {
       const stuck = new StorageError('CLOSED', 'The engine was closed before there was room on the disk', {
@@ -298,6 +299,7 @@ export class LocalFileEngine implements StorageEngine {
       await wal.close();
       await cache.close();
     } finally {
+      await logReads.close();
       await lock.release();
     }
   }
@@ -351,6 +353,11 @@ export class LocalFileEngine implements StorageEngine {
   #error(code: StorageCode, message: string, id: SegmentId): StorageError {
     return new StorageError(code, message, { where: `segment ${id} of ${this.#parts.ctx.instance}`, outcome: 'none' });
   }
+}
+
+/** What was on its way may have reached the log, and is found there by the next recovery. */
+function closed(id: SegmentId): StorageError {
+  return new StorageError('CLOSED', 'The engine was closed', { where: `segment ${id}`, outcome: 'unknown' });
 }
 
 const HELP = {

@@ -45,3 +45,18 @@ test('the event loop has its turn while thousands of appends settle', async () =
   expect(settled).toEqual(Array.from({ length: 5000 }, (_, at) => at));
   await engine.close();
 });
+
+test('an append that is overtaken by a close is acknowledged or in doubt, never said to be none', async () => {
+  for (let round = 0; round < 4; round++) {
+    const dir = await temporaryDirectory();
+    const { engine } = await open(dir);
+    const writer = await create(engine, 'a');
+    const settled = writer.append([batch(0, 5000)], { base: 0 }).then(
+      () => 'acknowledged',
+      (error: { outcome?: string }) => error.outcome,
+    );
+    for (let turn = 0; turn < 3 * round; turn++) await new Promise((resolve) => setImmediate(resolve));
+    await engine.close();
+    expect(['acknowledged', 'unknown']).toContain(await settled);
+  }
+});
