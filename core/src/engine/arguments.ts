@@ -61,7 +61,10 @@ export function checkAppendedBatch(batch: Uint8Array, base: number, maxBatchByte
     batch.length < BATCH_HEADER_BYTES ||
     batch[16] !== BATCH_MAGIC ||
     int32At(batch, 8) + BATCH_LOG_OVERHEAD !== batch.length ||
-    ((batch[22] ?? 0) & 7) >= CODECS.length
+    ((batch[22] ?? 0) & 7) >= CODECS.length ||
+    !Number.isSafeInteger(int64At(batch, 27)) ||
+    !Number.isSafeInteger(int64At(batch, 35)) ||
+    !Number.isSafeInteger(int64At(batch, 43))
   ) {
     const header = checkShape(batch);
     throw new StorageError(

@@ -75,10 +75,11 @@ class GuardedEngine implements StorageEngine {
     const inner = await this.#call('create', id, () => this.#inner.create(id, options));
     const writer = new GuardedWriter(inner, this.#context, id, base, this.#dropWriter);
     this.#writers.add(writer);
-    const found = writer.offsets();
-    if (found.base === base && found.end === base && !found.sealed) return writer;
-    await writer.close();
-    throw this.#breach(`a new segment at ${base} has base ${found.base}, end ${found.end}, sealed ${found.sealed}`, id);
+    return await this.#orClosed(writer, () => {
+      const { base: found, end, sealed } = writer.offsets();
+      if (found !== base || end !== base || sealed)
+        throw this.#breach(`a new segment at ${base} has base ${found}, end ${end}, sealed ${sealed}`, id);
+    });
   }
 
   async recover(id: string, options: { readonly epoch: number }): Promise<{ readonly end: number }> {
@@ -113,6 +114,8 @@ class GuardedEngine implements StorageEngine {
         `ingest says ${result?.bytes} bytes, digest ${result?.crc}; it was given ${expected.bytes}, ${expected.crc}`,
         id,
       );
+    if (!isCount(result?.bytes) || !isCount(result.crc))
+      throw this.#breach(`ingest says ${String(result?.bytes)} bytes, digest ${String(result?.crc)}`, id);
     return result;
   }
 
@@ -120,9 +123,9 @@ class GuardedEngine implements StorageEngine {
     checkSegmentId(id);
     const inner = await this.#call('open a reader', id, () => this.#inner.openReader(id));
     const reader = new GuardedReader(inner, this.#context, id, false);
-    if (reader.offsets().sealed) return reader;
-    await reader.close();
-    throw this.#breach('it opened a reader of a segment that is not sealed', id);
+    return await this.#orClosed(reader, () => {
+      if (!reader.offsets().sealed) throw this.#breach('it opened a reader of a segment that is not sealed', id);
+    });
   }
 
   async delete(id: string): Promise<void> {
@@ -177,8 +180,23 @@ class GuardedEngine implements StorageEngine {
     }
   }
 
+  /** What was opened and can't be given out is closed again: nobody else could. */
+  async #orClosed<T extends SegmentReader>(opened: T, check: () => void): Promise<T> {
+    try {
+      check();
+      return opened;
+    } catch (error) {
+      await opened.close().catch(() => {});
+      throw error;
+    }
+  }
+
   #breach(what: string, id: string): StorageError {
     const where = `segment ${id} of ${this.#context.instance}`;
     return this.#context.failure(this.#context.breach(what, where), 'answer', where);
   }
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0; // a whole number, as was just checked
 }

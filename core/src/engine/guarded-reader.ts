@@ -26,6 +26,8 @@ export class GuardedReader implements SegmentReader {
   offsets(): SegmentOffsets {
     this.#refuseClosed();
     const offsets = this.#ask(() => this.#inner.offsets());
+    if (!(Number.isSafeInteger(offsets?.base) && Number.isSafeInteger(offsets.committed)))
+      throw this.#breach(`offsets are base ${offsets?.base}, committed ${offsets?.committed}`);
     const { base, committed, end, sealed } = offsets;
     if (!(base >= 0 && base <= committed && committed <= end && Number.isSafeInteger(end)))
       throw this.#breach(`offsets are base ${base}, committed ${committed}, end ${end}`);
@@ -41,10 +43,7 @@ export class GuardedReader implements SegmentReader {
 
   async state(): Promise<SegmentState> {
     this.#refuseClosed();
-    const state = await this.#wait(
-      'read the state',
-      this.#ask(() => this.#inner.state()),
-    );
+    const state = await this.#wait('read the state', () => this.#inner.state());
     if (!(state instanceof Uint8Array) || state.length > MAX_STATE_BYTES)
       throw this.#breach('the state is not bytes within the limit');
     return state;
@@ -64,10 +63,7 @@ export class GuardedReader implements SegmentReader {
         { where: `segment ${this.#id}`, offsets: { start: base, end: committed } },
       );
     if (options.signal?.aborted === true) throw aborted(this.#id);
-    const read = await this.#wait(
-      'read',
-      this.#ask(() => this.#inner.read(from, options)),
-    );
+    const read = await this.#wait('read', () => this.#inner.read(from, options));
     const good = this.#verify(from, committed, read);
     this.#context.readBytes.value += good.bytes.length;
     return good;
@@ -76,10 +72,7 @@ export class GuardedReader implements SegmentReader {
   async offsetForTimestamp(timestamp: number): Promise<number | undefined> {
     if (!Number.isSafeInteger(timestamp)) throw invalid(`${String(timestamp)} is not a timestamp in milliseconds`);
     this.#refuseClosed();
-    const offset = await this.#wait(
-      'look up a timestamp',
-      this.#ask(() => this.#inner.offsetForTimestamp(timestamp)),
-    );
+    const offset = await this.#wait('look up a timestamp', () => this.#inner.offsetForTimestamp(timestamp));
     if (offset === undefined) return undefined;
     const { base, committed } = this.offsets();
     if (!Number.isSafeInteger(offset) || offset < base || offset >= committed)
@@ -88,10 +81,7 @@ export class GuardedReader implements SegmentReader {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#wait(
-      'close',
-      this.#ask(() => this.#inner.close()),
-    );
+    this.#closing ??= this.#wait('close', () => this.#inner.close());
     return this.#closing;
   }
 
@@ -134,9 +124,9 @@ export class GuardedReader implements SegmentReader {
     }
   }
 
-  async #wait<T>(what: string, answer: Promise<T>): Promise<T> {
+  async #wait<T>(what: string, call: () => Promise<T>): Promise<T> {
     try {
-      return await answer;
+      return await call();
     } catch (error) {
       throw this.#context.failure(error, what, this.#where());
     }

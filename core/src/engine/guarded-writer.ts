@@ -43,7 +43,6 @@ export class GuardedWriter implements SegmentWriter {
   #failing = false;
   /** Appends up to this one were dispatched behind one that was refused: the engine must refuse them too. */
   #doomedUntil: Inflight | undefined;
-  #idle: (() => void)[] = [];
   #control: Promise<unknown> = Promise.resolve();
   #seal: Promise<{ readonly end: number }> | undefined;
   #closing: Promise<void> | undefined;
@@ -77,7 +76,7 @@ export class GuardedWriter implements SegmentWriter {
       if (!this.#mayGoOn()) throw this.#refusal();
       if (signal?.aborted === true) throw this.#error('ABORTED', 'The append was given up before it began');
       checkOffset(base, 'base');
-      if (batches.length === 0) throw invalid('An append without batches');
+      if (!Array.isArray(batches) || batches.length === 0) throw invalid('An append without batches');
       if (base !== this.#end) throw this.#mismatch(base);
       for (const batch of batches) {
         next = checkAppendedBatch(batch, next, this.#context.maxBatchBytes);
@@ -108,6 +107,8 @@ export class GuardedWriter implements SegmentWriter {
     } catch (error) {
       wait = Promise.reject(error);
     }
+    // there is room: an append of that size need not hear the answer to an older question first
+    if (wait === undefined && this.#noCredit !== undefined && bytes >= this.#noCredit.bytes) this.#noCredit = undefined;
     return wait?.then(
       () => {
         this.#noCredit = undefined;
@@ -162,8 +163,7 @@ export class GuardedWriter implements SegmentWriter {
     this.#state = 'closed';
     if (this.#queue.first !== undefined) await this.#withinGrace(this.#settled());
     const cause = this.#error('CLOSED', 'Closed before the append settled', 'unknown');
-    for (let entry = this.#shift(); entry !== undefined; entry = this.#shift()) entry.fail(cause);
-    this.#wakeIdle();
+    for (let entry = this.#queue.first; entry !== undefined; entry = this.#queue.first) this.#reject(entry, cause);
     this.#leave();
   }
 
@@ -208,22 +208,15 @@ export class GuardedWriter implements SegmentWriter {
         if ('failure' in entry.landed) throw entry.landed.failure;
         const { appended } = entry.landed;
         this.#check(entry, appended);
-        this.#shift();
+        this.#takeOut(entry);
         this.#context.appendSeconds.observe((this.#context.clock.monotonic() - entry.startedMs) / 1000);
         this.#context.appendBytes.value += entry.bytes;
         entry.succeed(appended);
+        entry.leave();
       } catch (error) {
         this.#fail(entry, this.#context.failure(error, 'append', this.#where(), 'WRITER_FAILED'));
       }
     }
-    if (this.#queue.first === undefined) this.#wakeIdle();
-  }
-
-  #wakeIdle(): void {
-    if (this.#idle.length === 0) return;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const wake of idle) wake();
   }
 
   #check(entry: Inflight, appended: Appended): void {
@@ -235,18 +228,15 @@ export class GuardedWriter implements SegmentWriter {
 
   #fail(entry: Inflight, error: StorageError): void {
     const doomed = this.#doomedUntil !== undefined;
-    this.#shift();
+    this.#reject(entry, error);
     if (error.outcome === 'none' && REFUSALS.has(error.code)) {
-      if (!doomed) {
-        // nothing of it was taken, so what was dispatched behind it has no place any more
-        this.#end = entry.base;
-        this.#doomedUntil = this.#queue.last;
-      }
-      entry.fail(error);
+      if (doomed) return;
+      // nothing of it was taken, so what was dispatched behind it has no place any more
+      this.#end = entry.base;
+      this.#doomedUntil = this.#queue.last;
       return;
     }
     this.#failure = error;
-    entry.fail(error);
     if (this.#queue.first !== undefined) void this.#failBehind(error);
   }
 
@@ -259,21 +249,22 @@ export class GuardedWriter implements SegmentWriter {
       where: this.#where(),
       cause: error,
     });
-    for (const late of behind) {
-      this.#shift();
-      late.fail(lost);
-    }
+    for (let late = this.#queue.first; late !== undefined; late = this.#queue.first) this.#reject(late, lost);
     this.#failing = false;
-    this.#wakeIdle();
   }
 
-  /** Takes the first append in flight out of the queue. */
-  #shift(): Inflight | undefined {
-    const entry = this.#queue.shift();
-    if (entry === undefined) return undefined;
+  /** `entry` is the first in flight. */
+  #reject(entry: Inflight, error: StorageError): void {
+    this.#takeOut(entry);
+    entry.fail(error);
+    entry.leave();
+  }
+
+  /** `entry` is the first in flight. */
+  #takeOut(entry: Inflight): void {
+    this.#queue.shift();
     this.#context.inFlightBytes -= entry.bytes;
     if (entry === this.#doomedUntil) this.#doomedUntil = undefined;
-    return entry;
   }
 
   async #sealOnce(): Promise<{ readonly end: number }> {
@@ -318,7 +309,13 @@ export class GuardedWriter implements SegmentWriter {
   #hasCredit(bytes: number): boolean {
     // one waiter stands for all refusals, or a caller who ignores them would pile them up in the engine
     if (this.#noCredit !== undefined && bytes >= this.#noCredit.bytes) return false;
-    const wait = this.#inner.ready(bytes);
+    let wait: Promise<void> | undefined;
+    try {
+      wait = this.#inner.ready(bytes);
+    } catch (error) {
+      this.#failWaiting(error);
+      return false;
+    }
     if (wait === undefined) return true;
     const noCredit = { bytes };
     this.#noCredit = noCredit;
@@ -350,8 +347,10 @@ export class GuardedWriter implements SegmentWriter {
     return typed;
   }
 
+  /** All appends so far: those that are called from now on are not waited for. */
   #settled(): Promise<void> {
-    return this.#queue.first === undefined ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+    const { last } = this.#queue;
+    return last === undefined ? Promise.resolve() : new Promise((resolve) => last.onLeave(resolve));
   }
 
   async #withinGrace(promise: Promise<unknown>): Promise<void> {

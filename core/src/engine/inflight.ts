@@ -19,6 +19,7 @@ export class Inflight {
   readonly #resolve: (appended: Appended) => void;
   readonly #reject: (error: StorageError) => void;
   #unlisten: (() => void) | undefined;
+  #leavers: (() => void)[] | undefined;
 
   constructor(inner: Promise<Appended>, base: number, next: number, bytes: number, startedMs: number) {
     this.promise = new Promise<Appended>(takeHandles);
@@ -39,6 +40,19 @@ export class Inflight {
   fail(error: StorageError): void {
     this.#unlisten?.();
     this.#reject(error);
+  }
+
+  /** Calls `wake` when the writer is done with it: an abort ends the caller's wait earlier. */
+  onLeave(wake: () => void): void {
+    this.#leavers ??= [];
+    this.#leavers.push(wake);
+  }
+
+  /** Settled in its turn, and out of the queue. */
+  leave(): void {
+    if (this.#leavers === undefined) return;
+    for (const wake of this.#leavers) wake();
+    this.#leavers = undefined;
   }
 
   /** From now on an abort ends the wait. The append goes on, and keeps its place in the order. */

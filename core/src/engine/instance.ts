@@ -2,6 +2,7 @@ import type { EngineContext, EngineDefinition, EngineHealth, StorageEngine } fro
 import { ENGINE_API_VERSION } from '../engine.ts';
 import { isStorageError, StorageError } from '../errors.ts';
 import { lockDirectory } from '../fs/directory-lock.ts';
+import { isServed } from '../plugin/api-version.ts';
 import type { EngineInstance } from '../storage-options.ts';
 import { guardEngine } from './guard.ts';
 import { confirmIncarnation } from './incarnation.ts';
@@ -61,10 +62,9 @@ export async function openInstance(
   };
 }
 
-/** In 0.x each minor version is a contract of its own; from 1.0 on, the same major and no newer minor. */
+/** True when this core can use an engine that was written for contract `asked`. */
 export function servesApiVersion(asked: number): boolean {
-  if (ENGINE_API_VERSION < 1) return asked === ENGINE_API_VERSION;
-  return Math.floor(asked) === Math.floor(ENGINE_API_VERSION) && asked <= ENGINE_API_VERSION;
+  return isServed(asked, ENGINE_API_VERSION);
 }
 
 function checkDefinition(definition: EngineDefinition): void {

@@ -1,6 +1,6 @@
 import { StorageError } from '@robustmq/core';
 import { describe, expect, it } from 'vitest';
-import { batch, guarded, openWriter } from './scripted-engine.ts';
+import { batch, guarded, openWriter, outcome, tick } from './scripted-engine.ts';
 
 const none = (code: string) => ({ code, outcome: 'none' });
 const unknown = (code: string) => ({ code, outcome: 'unknown' });
@@ -210,15 +210,3 @@ describe('a guarded writer', () => {
     await expect(openWriter(engine)).rejects.toMatchObject(none('CLOSED'));
   });
 });
-
-async function outcome(promise: Promise<unknown> | undefined): Promise<unknown> {
-  try {
-    return await promise;
-  } catch (error) {
-    return error;
-  }
-}
-
-async function tick(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-}

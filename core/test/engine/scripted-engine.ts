@@ -1,9 +1,12 @@
 import { crc32c } from '@node-rs/crc32';
 import {
   BATCH_HEADER_BYTES,
+  type Counter,
   CRC_FROM,
   type GuardOptions,
   guardEngine,
+  type Histogram,
+  type Metrics,
   patchOffsetAndEpoch,
   type SegmentOffsets,
   type SegmentWriter,
@@ -49,6 +52,8 @@ export class ScriptedEngine implements StorageEngine {
   listed: unknown = [];
   closes = 0;
   calls: string[] = [];
+  /** What a test puts here answers in place of the method of that name, of the engine, of a writer or of a reader. */
+  answers: Readonly<Record<string, (...given: never[]) => unknown>> = {};
 
   async create(_id: string, options: { base: number }): Promise<SegmentWriter> {
     this.position = { base: options.base, committed: options.base, end: options.base, sealed: false };
@@ -74,7 +79,7 @@ export class ScriptedEngine implements StorageEngine {
   }
 
   #writer(): SegmentWriter {
-    return {
+    const writer: SegmentWriter = {
       offsets: () => this.position,
       state: async () => new Uint8Array(0),
       read: async () => this.stored,
@@ -102,7 +107,60 @@ export class ScriptedEngine implements StorageEngine {
         return { end: this.sealedAt };
       },
     };
+    return answering(writer, this);
   }
+}
+
+function answering<T extends object>(target: T, script: Pick<ScriptedEngine, 'answers'>): T {
+  return new Proxy(target, {
+    get: (_, name) => {
+      const scripted = script.answers[String(name)];
+      if (scripted !== undefined) return scripted;
+      const own: unknown = Reflect.get(target, name, target);
+      return typeof own === 'function' ? own.bind(target) : own;
+    },
+  });
+}
+
+/** Metrics that a test can look at. */
+export class TestMetrics implements Metrics {
+  readonly counters = new Map<string, Counter>();
+  readonly gauges = new Map<string, () => number>();
+  readonly observed = new Map<string, number[]>();
+
+  counter(name: string, _help: string, labels: Readonly<Record<string, string>> = {}): Counter {
+    const counter = { value: 0 };
+    this.counters.set(labels.code === undefined ? name : `${name} ${labels.code}`, counter);
+    return counter;
+  }
+  gauge(name: string, _help: string, read: () => number): void {
+    this.gauges.set(name, read);
+  }
+  histogram(name: string): Histogram {
+    const observed: number[] = [];
+    this.observed.set(name, observed);
+    return { observe: (value) => void observed.push(value) };
+  }
+  get inFlightBytes(): number | undefined {
+    return this.gauges.get('robust_engine_in_flight_bytes')?.();
+  }
+  get openWriters(): number | undefined {
+    return this.gauges.get('robust_engine_open_writers')?.();
+  }
+}
+
+/** What a promise came to: the value, or the error. */
+export async function outcome(promise: Promise<unknown> | undefined): Promise<unknown> {
+  try {
+    return await promise;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** Lets everything that can settle by itself settle. */
+export async function tick(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 export function guarded(options: Partial<GuardOptions> = {}): {
@@ -113,7 +171,7 @@ export function guarded(options: Partial<GuardOptions> = {}): {
   const inner = new ScriptedEngine();
   const clock = new VirtualClock();
   const engine = guardEngine(
-    inner,
+    answering<StorageEngine>(inner, inner),
     {
       name: 'scripted',
       capabilities: { durability: 'none', placement: 'node', append: true, maxBatchBytes: 1024 * 1024 },
