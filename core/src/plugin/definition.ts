@@ -1,4 +1,5 @@
 import { RobustError } from '../errors.ts';
+import { isServed } from './api-version.ts';
 import type { PluginSource } from './resolve.ts';
 import type { JsonSchema } from './schema.ts';
 
@@ -25,7 +26,7 @@ export function checkDefinition(kind: PluginKind, value: Record<string, unknown>
 
   const { apiVersion, name } = value;
   if (typeof apiVersion !== 'number') throw invalid('apiVersion', 'is not a number');
-  if (apiVersion !== check.wanted)
+  if (!isServed(apiVersion, check.wanted))
     throw new RobustError(
       'PLUGIN_API_VERSION',
       `${who} was written for ${kind} API ${apiVersion}, this server serves ${check.wanted}`,
