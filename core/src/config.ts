@@ -10,7 +10,7 @@ export { CONFIG_LIMITS, parseConfig, readConfigFile } from './config/read-file.t
 export { CORE_SCHEMA, composeSchema, type PluginSchemas, TOPIC_SETTINGS, topicOverrides } from './config/schema.ts';
 export { didYouMean, suggest } from './config/suggest.ts';
 export { formatUnit, parseUnit, UNIT_PATTERNS, type Unit } from './config/units.ts';
-export { validateData } from './config/validate.ts';
+export { validateData, validatePart } from './config/validate.ts';
 export {
   type LoadedPlugin,
   type LoadOptions,

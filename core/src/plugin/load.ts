@@ -32,6 +32,8 @@ export interface LoadedPlugin<Definition> {
   readonly definition: Definition;
   /** `first-party`, `package robust-engine-x`, or the path of a file. */
   readonly source: string;
+  /** What was imported, for whoever must do it again in another process; `undefined` for what the server brings along. */
+  readonly url: string | undefined;
 }
 
 /** @throws RobustError with one of {@link PLUGIN_CODES} */
@@ -39,7 +41,7 @@ export async function loadEngine(use: string, options: LoadOptions): Promise<Loa
   const { value, source } = await load('engine', use, options);
   checkDefinition('engine', value, { use, source, wanted: ENGINE_API_VERSION, table: options.table });
   // checkDefinition has looked at every field
-  return { definition: value as unknown as EngineDefinition, source: source.text };
+  return { definition: value as unknown as EngineDefinition, source: source.text, url: urlOf(source) };
 }
 
 /** @throws RobustError with one of {@link PLUGIN_CODES} */
@@ -47,7 +49,11 @@ export async function loadBroker(use: string, options: LoadOptions): Promise<Loa
   const { value, source } = await load('broker', use, options);
   checkDefinition('broker', value, { use, source, wanted: BROKER_API_VERSION, table: options.table });
   // checkDefinition has looked at every field
-  return { definition: value as unknown as BrokerDefinition, source: source.text };
+  return { definition: value as unknown as BrokerDefinition, source: source.text, url: urlOf(source) };
+}
+
+function urlOf(source: PluginSource): string | undefined {
+  return source.kind === 'first-party' ? undefined : source.url;
 }
 
 async function load(

@@ -42,7 +42,7 @@ export function resolvePlugin(
   const own = [...options.table.keys()].join(', ');
   throw new RobustError(
     'PLUGIN_NOT_FOUND',
-    `there is no ${kind} ${JSON.stringify(use)}: tried ${[`the server's own (${own})`, ...tried].join(', then ')}`,
+    `there is no ${kind} ${JSON.stringify(use)}: tried ${[...(own === '' ? [] : [`the server's own (${own})`]), ...tried].join(', then ') || 'nothing: it is no name and no path'}`,
     { hint: `Install it (npm install robust-${kind}-NAME) where the config file is, or give its ./path` },
   );
 }
