@@ -1,0 +1,104 @@
+import { parseArgs } from 'node:util';
+import { didYouMean } from '@robustmq/core/config';
+import { promises } from '../promises.ts';
+
+export interface Arguments {
+  /** Package or path of the engine. */
+  readonly module: string;
+  readonly config: string | undefined;
+  readonly only: readonly string[] | undefined;
+  readonly seed: number;
+  readonly quick: boolean;
+  readonly output: 'text' | 'json' | 'markdown';
+}
+
+/** The command line was not understood. */
+export class UsageError extends Error {}
+
+export const USAGE = `Usage: robust-conformance <module|path> [options]
+
+Proves a storage engine for RobustMQ and prints its scorecard. The engine is a package (robust-engine-x, or x for short) or a path
+(./src/index.ts, or a folder with a package.json); its default export is the engine.
+
+  --config FILE   settings of the instance, as YAML or JSON; what is missing has the defaults of the engine's schema
+  --only ID       only this check; again, or with commas, for more
+  --seed N        of everything random (default 1); a failure prints its seed
+  --quick         without the checks that take long
+  --json          the card as JSON on standard output
+  --markdown      a badge and a table for a README
+  --help, --version
+
+Everything is written below the system's directory for temporary files: TMPDIR=/mnt/disk chooses the disk.
+Exit code: 0 all MUST passed, 1 a MUST failed, 2 the engine, its settings or the command line are wrong.
+`;
+
+/** @throws UsageError */
+export function parseArguments(words: readonly string[]): Arguments | 'help' | 'version' {
+  const { values, positionals } = parse(words);
+  if (values.help === true) return 'help';
+  if (values.version === true) return 'version';
+  const [module, ...more] = positionals;
+  if (module === undefined) throw new UsageError('which engine? Name its package or its path');
+  if (more.length > 0) throw new UsageError(`one engine at a time, and ${positionals.length} were given`);
+  if (values.json === true && values.markdown === true) throw new UsageError('--json or --markdown, not both');
+  return {
+    module,
+    config: values.config,
+    only: values.only === undefined ? undefined : idsOf(values.only),
+    seed: seedOf(values.seed ?? '1'),
+    quick: values.quick === true,
+    output: values.json === true ? 'json' : values.markdown === true ? 'markdown' : 'text',
+  };
+}
+
+interface Parsed {
+  readonly values: {
+    readonly config?: string;
+    readonly only?: string[];
+    readonly seed?: string;
+    readonly quick?: boolean;
+    readonly json?: boolean;
+    readonly markdown?: boolean;
+    readonly help?: boolean;
+    readonly version?: boolean;
+  };
+  readonly positionals: string[];
+}
+
+function parse(words: readonly string[]): Parsed {
+  try {
+    return parseArgs({
+      args: [...words],
+      allowPositionals: true,
+      options: {
+        config: { type: 'string' },
+        only: { type: 'string', multiple: true },
+        seed: { type: 'string' },
+        quick: { type: 'boolean' },
+        json: { type: 'boolean' },
+        markdown: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function idsOf(texts: readonly string[]): string[] {
+  const known = promises.map(({ id }) => id);
+  return texts
+    .flatMap((text) => text.split(','))
+    .map((text) => {
+      const id = /^\d+$/.test(text.trim()) ? `SHARD-${text.trim().padStart(3, '0')}` : text.trim().toUpperCase();
+      if (known.includes(id)) return id;
+      throw new UsageError([`there is no check ${JSON.stringify(text)}`, didYouMean(id, known)].join('. ').trim());
+    });
+}
+
+function seedOf(text: string): number {
+  const seed = Number(text);
+  if (Number.isSafeInteger(seed) && seed >= 0 && text.trim() !== '') return seed;
+  throw new UsageError(`--seed ${JSON.stringify(text)} is not a whole number from 0 on`);
+}

@@ -1,0 +1,92 @@
+/** The command line: what `npx @robustmq/conformance` runs. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describeError, RobustError } from '@robustmq/core';
+import { parseArguments, USAGE, UsageError } from './arguments.ts';
+import { formatCard } from './card.ts';
+import { formatMarkdown } from './markdown.ts';
+import { Progress } from './progress.ts';
+import { type Proof, prove, suiteVersion } from './prove.ts';
+import { loadSubject } from './subject.ts';
+import { judge, type Verdict } from './verdict.ts';
+
+const FAILED = 1;
+const WRONG = 2;
+const INTERRUPTED = 130;
+
+/** Runs it with the words of a command line, and ends the process. */
+export async function main(words: readonly string[]): Promise<void> {
+  // everything the checks make lies in here, so that it goes even when a check is stopped in the middle
+  const scratch = mkdtempSync(join(tmpdir(), 'robust-conformance-'));
+  process.env.TMPDIR = scratch;
+  const clean = (): void => rmSync(scratch, { recursive: true, force: true, maxRetries: 3 });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      process.stderr.write('\nstopped\n');
+      clean();
+      process.exit(INTERRUPTED);
+    });
+  try {
+    process.exitCode = await run(words);
+  } catch (error) {
+    if (error instanceof UsageError) process.stderr.write(`robust-conformance: ${error.message}\n\n${USAGE}`);
+    else
+      process.stderr.write(
+        `robust-conformance: ${error instanceof RobustError ? describeError(error) : stackOf(error)}\n`,
+      );
+    process.exitCode = WRONG;
+  }
+  clean();
+  endSoon();
+}
+
+async function run(words: readonly string[]): Promise<number> {
+  const given = parseArguments(words);
+  if (given === 'help' || given === 'version') {
+    process.stdout.write(given === 'help' ? USAGE : `${suiteVersion()}\n`);
+    return 0;
+  }
+  const subject = await loadSubject(given.module, { cwd: process.cwd(), config: given.config });
+  const progress = new Progress(process.stderr);
+  const proof = await prove(subject, {
+    only: given.only,
+    seed: given.seed,
+    quick: given.quick,
+    rates: given.only === undefined,
+    onStep: (step) => progress.show(step),
+  });
+  progress.clear();
+  const verdict = judge(proof);
+  const write = { text: formatCard, json: formatJson, markdown: formatMarkdown }[given.output];
+  process.stdout.write(write(proof, verdict));
+  if (given.output !== 'text' && verdict.failures.length > 0) process.stderr.write(formatCard(proof, verdict));
+  return verdict.allMustPassed ? 0 : FAILED;
+}
+
+/** The card for programs. */
+function formatJson(proof: Proof, verdict: Verdict): string {
+  const { subject, cards, ...rest } = proof;
+  const { name, version, capabilities } = subject.definition;
+  const card = {
+    engine: { name, version, source: subject.source, capabilities },
+    ...rest,
+    stages: cards.map(({ stage, passed, seconds }) => ({ stage, passed: passed.length, seconds })),
+    ...verdict,
+    facts: proof.facts,
+  };
+  return `${JSON.stringify(card, null, 2)}\n`;
+}
+
+/** The process ends by itself unless the engine has left something behind: that is named, and does not hold up CI. */
+function endSoon(): void {
+  setTimeout(() => {
+    const left = process.getActiveResourcesInfo().filter((kind) => !/^(TTYWrap|PipeWrap|Timeout)$/.test(kind));
+    process.stderr.write(`something still keeps the process alive after everything was closed: ${left.join(', ')}\n`);
+    process.exit();
+  }, 3000).unref();
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,134 @@
+import { describeError, isStorageError, RobustError } from '@robustmq/core';
+import type { Facts } from '../check.ts';
+import { promises } from '../promises.ts';
+import type { Proof } from './prove.ts';
+
+/** A check that failed, told so that it leads to the line. */
+export interface Failure {
+  readonly id: string;
+  readonly stage: string;
+  readonly level: 'MUST' | 'SHOULD';
+  readonly promise: string;
+  readonly why: string;
+  readonly seen: string;
+  /** The line of the engine that the error came from, if it came from one. */
+  readonly at: readonly string[];
+  /** Types that run just this again. */
+  readonly run: string;
+}
+
+/** What it all comes to. */
+export interface Verdict {
+  readonly passed: readonly string[];
+  readonly failures: readonly Failure[];
+  readonly notClaimed: readonly string[];
+  readonly allMustPassed: boolean;
+  /** What was counted, in words. */
+  readonly facts: readonly (readonly [what: string, count: string])[];
+  readonly durability: { readonly claimed: string; readonly shown: string };
+}
+
+export function judge(proof: Proof): Verdict {
+  const failures = proof.cards.flatMap(({ stage, failed }) =>
+    failed.map(({ id, error }) => failureOf(proof, stage, id, error)),
+  );
+  const failed = new Set(failures.map(({ id }) => id));
+  const passed = unique(proof.cards.flatMap((card) => card.passed)).filter((id) => !failed.has(id));
+  const notClaimed = unique(proof.cards.flatMap((card) => card.notClaimed)).filter(
+    (id) => !failed.has(id) && !passed.includes(id),
+  );
+  return {
+    passed,
+    failures,
+    notClaimed,
+    allMustPassed: !failures.some(({ level }) => level === 'MUST'),
+    facts: Object.entries(proof.facts).map(([name, count]) => [inWords(name), countInWords(count)] as const),
+    durability: {
+      claimed: proof.subject.definition.capabilities.durability,
+      shown: shown(proof, failures),
+    },
+  };
+}
+
+function failureOf(proof: Proof, stage: string, id: string, error: Error): Failure {
+  const promise = promises.find((each) => each.id === id);
+  const cause = error.cause instanceof Error ? error.cause : error;
+  return {
+    id,
+    stage,
+    level: promise?.level ?? 'MUST',
+    promise: promise?.promise ?? '',
+    why: promise?.why ?? '',
+    seen: seenIn(cause),
+    at: linesOf(cause),
+    run: commandOf(proof, id),
+  };
+}
+
+export function commandOf({ subject, seed }: Pick<Proof, 'subject' | 'seed'>, id: string): string {
+  const config = subject.configFile === undefined ? '' : ` --config ${subject.configFile}`;
+  return `npx robust-conformance ${subject.module}${config} --only ${id} --seed ${seed}`;
+}
+
+/** The message, and those of what caused it. */
+function seenIn(error: Error): string {
+  const seen: string[] = [];
+  for (let at: unknown = error; at instanceof Error && seen.length < 5; at = at.cause) {
+    const text = at instanceof RobustError ? `${describeError(at)}${outcomeOf(at)}` : at.message;
+    if (!seen.some((before) => before.includes(text))) seen.push(text);
+  }
+  return seen.join('\n  because ');
+}
+
+function outcomeOf(error: unknown): string {
+  return isStorageError(error) ? ` [outcome ${error.outcome}]` : '';
+}
+
+/** Lines of code that is not ours, nor Node's: the engine's own. Of the suite itself, when there are none. */
+function linesOf(error: Error): string[] {
+  const frames: string[] = [];
+  for (let at: unknown = error; at instanceof Error; at = at.cause)
+    frames.push(
+      ...[...(at.stack ?? '').matchAll(/^ {4}at (.*)$/gm)].map(([, frame = '']) => frame.replace('file://', '')),
+    );
+  const others = frames.filter((frame) => !/node:|node_modules|\(native\)|<anonymous>/.test(frame));
+  const engine = others.filter((frame) => !OURS.test(frame));
+  return (engine.length > 0 ? engine : others.filter((frame) => frame.includes('/checks/'))).slice(0, 3);
+}
+
+const OURS = /\/(conformance|core)\/(src|dist)\//;
+
+function shown(proof: Proof, failures: readonly Failure[]): string {
+  const { durability } = proof.subject.definition.capabilities;
+  if (durability === 'none') return 'n/a: it promises nothing past the process';
+  const durable = promises.filter(({ area }) => SHOWING.has(area)).map(({ id }) => id);
+  const broken = unique(failures.map(({ id }) => id).filter((id) => durable.includes(id)));
+  if (broken.length > 0) return `NOT shown: ${broken.join(', ')} failed`;
+  const { crashPoints, kills } = proof.facts;
+  const ran = proof.cards.flatMap(({ passed }) => passed).filter((id) => durable.includes(id)).length;
+  if (ran === 0) return 'not looked at in this run';
+  const ways = [
+    typeof crashPoints === 'object' ? `cut off at ${countInWords(crashPoints)} steps` : undefined,
+    typeof kills === 'object' ? `killed with -9 in ${kills.rounds} rounds` : undefined,
+  ].filter((way) => way !== undefined);
+  return ways.length === 0 ? 'by abandoned instances alone: nothing was cut off, nobody was killed' : ways.join(', ');
+}
+
+/** Areas whose checks show that what was acknowledged stays. */
+const SHOWING: ReadonlySet<string> = new Set(['durability', 'recovery', 'faults', 'process', 'model']);
+
+function inWords(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+/** `n of n` for what was tried of what there is, the names of other numbers behind them. */
+function countInWords(count: Facts[keyof Facts] | unknown): string {
+  if (typeof count !== 'object' || count === null) return String(count);
+  const { tried, of, ...more } = count as Readonly<Record<string, unknown>>; // numbers by name, see Facts
+  const first = of === undefined ? [] : [`${tried} of ${of}`];
+  return [...first, ...Object.entries(more).map(([name, value]) => `${value} ${inWords(name)}`)].join(', ');
+}
+
+function unique(ids: readonly string[]): string[] {
+  return [...new Set(ids)];
+}
