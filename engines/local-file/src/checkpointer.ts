@@ -4,12 +4,14 @@ import { type Checkpoint, encodeCheckpoint, type SegmentRow } from './checkpoint
 import { isMissing, removeFile, replaceFile, replaceFileDurably } from './durable-file.ts';
 import type { FileCache } from './file-cache.ts';
 import { splitBatches } from './segment/batch-fields.ts';
+import { Extents } from './segment/extents.ts';
 import type { OpenSegment } from './segment/open-segment.ts';
 import type { SegmentPaths } from './segment/segment-files.ts';
 import { encodeIndexHeader, INDEX_ENTRY_BYTES } from './segment/sparse-index.ts';
 import { footerOf, stateOf } from './segment/stored.ts';
 import type { SegmentTable } from './segment-table.ts';
 import { KIND } from './wal/frames.ts';
+import type { LogReads } from './wal/log-reads.ts';
 import { replay } from './wal/replay.ts';
 import type { Wal, WalPlace } from './wal/wal.ts';
 import type { WalFiles } from './wal/wal-files.ts';
@@ -25,6 +27,7 @@ export interface CheckpointerOptions {
   readonly table: SegmentTable;
   readonly writeBack: WriteBack;
   readonly wal: Wal;
+  readonly logReads: LogReads;
   readonly files: WalFiles;
   readonly walFileBytes: number;
   readonly checkpointBytes: number;
@@ -37,6 +40,7 @@ export interface CheckpointerOptions {
 
 const CONCURRENT = 3;
 const RETRY_MS = 1000;
+const REWRITE_BYTES = 1024 * 1024;
 /** So long rounds may fail before a person is told. */
 const TROUBLE_MS = 10_000;
 /** Closing syncs so many segments; with more, the next start reads the log instead. */
@@ -208,6 +212,9 @@ export class Checkpointer {
       else if (bytes > segment.synced.bytes) await cache.with(log.path, false, (file) => syncLog(segment, file));
       await this.#saveIndex(segment, count, sealed);
       segment.synced = { end, bytes, indexCount: count, lastIndexed: lastPosition, maxTimestamp };
+    } else if (log.tail.isInLog) {
+      // what there is of it may be worth something to a person; the log does not wait for it
+      await writeBack.drain(segment).catch(() => log.tail.dropInLog());
     }
     if (sealed) {
       const state = segment.state ?? (await stateOf(fs, paths, segment.id));
@@ -226,35 +233,44 @@ export class Checkpointer {
 
   /** Writes again, from the log, what a failed sync may have lost: the page cache may call it clean and hold something else. */
   async rewrite(segment: OpenSegment): Promise<void> {
-    const { files, wal, fs, cache, maxGroupBytes } = this.#options;
-    const pieces: Buffer[] = [];
+    const { files, wal, logReads, cache, maxGroupBytes } = this.#options;
+    const found = new Extents(segment.synced.bytes);
     let offset = segment.synced.end;
-    await replay(
-      fs,
-      files.from(this.#place.sequence),
-      this.#place,
-      maxGroupBytes,
-      {
-        entry: (header, body) => {
-          if (header.kind !== KIND.append || header.number !== segment.number || header.offset !== offset) return;
-          pieces.push(Buffer.from(body));
-          offset = splitBatches(body).next;
+    try {
+      await replay(
+        logReads,
+        files.from(this.#place.sequence),
+        this.#place,
+        maxGroupBytes,
+        {
+          entry: (header, body, file, place) => {
+            if (header.kind !== KIND.append || header.number !== segment.number || header.offset !== offset) return;
+            found.add(file, place, body.length);
+            offset = splitBatches(body).next;
+          },
+          damaged: () => {},
+          lost: () => {},
         },
-        damaged: () => {},
-        lost: () => {},
-      },
-      wal.durable.position,
-    );
-    if (offset < segment.log.end)
-      throw new StorageError('IO_ERROR', `The log has nothing behind offset ${offset}`, {
-        where: `segment ${segment.id}`,
-        retryable: true,
+        wal.durable.position,
+      );
+      if (offset < segment.log.end)
+        throw new StorageError('IO_ERROR', `The log has nothing behind offset ${offset}`, {
+          where: `segment ${segment.id}`,
+          retryable: true,
+        });
+      cache.forget(segment.log.path);
+      await cache.with(segment.log.path, true, async (file) => {
+        const scratch = Buffer.allocUnsafeSlow(Math.min(REWRITE_BYTES, found.end - segment.synced.bytes));
+        for (let at = segment.synced.bytes; at < found.end; at += scratch.length) {
+          const length = Math.min(scratch.length, found.end - at);
+          await found.read(scratch, 0, at, length);
+          await file.write(scratch.subarray(0, length), at);
+        }
+        await file.datasync();
       });
-    cache.forget(segment.log.path);
-    await cache.with(segment.log.path, true, async (file) => {
-      await file.write(Buffer.concat(pieces), segment.synced.bytes);
-      await file.datasync();
-    });
+    } finally {
+      found.clear();
+    }
     segment.mustRewrite = false;
   }
 

@@ -14,6 +14,7 @@ import { readFooter } from './segment/stored.ts';
 import { SegmentTable } from './segment-table.ts';
 import { DEFAULT_SETTINGS, type LocalFileSettings } from './settings.ts';
 import { FilePreparer } from './wal/file-preparer.ts';
+import { LogReads } from './wal/log-reads.ts';
 import { replay } from './wal/replay.ts';
 import { Ring } from './wal/ring.ts';
 import { type Survey, surveyWal, sweepUnfinished } from './wal/survey.ts';
@@ -29,9 +30,11 @@ export async function openLocalFile(ctx: EngineContext<Partial<LocalFileSettings
   const dir = resolve(settings.dir ?? ctx.dir);
   await ctx.fs.mkdir(dir);
   const lock = await ctx.lock(dir);
+  const logReads = new LogReads(ctx.fs);
   try {
-    return await openLocked(ctx, settings, dir, lock);
+    return await openLocked(ctx, settings, dir, lock, logReads);
   } catch (error) {
+    await logReads.close();
     await lock.release();
     throw ioError('The directory could not be opened', dir, error);
   }
@@ -42,6 +45,7 @@ async function openLocked(
   settings: LocalFileSettings,
   dir: string,
   lock: { release(): Promise<void> },
+  logReads: LogReads,
 ): Promise<LocalFileEngine> {
   const { fs, clock, logger } = ctx;
   const began = clock.monotonic();
@@ -54,7 +58,7 @@ async function openLocked(
   const cache = new FileCache(fs, settings.maxOpenFiles);
   const rebuild = new Rebuild({ table, paths, cache, indexInterval: settings.indexIntervalBytes }, found);
   refuseHalfALog(dir, found, survey);
-  const { end, torn, gap } = await replay(fs, survey.replay, found.place, found.maxGroupBytes, rebuild);
+  const { end, torn, gap } = await replay(logReads, survey.replay, found.place, found.maxGroupBytes, rebuild);
   if (gap !== undefined) throw halfALog(dir, `a file of it between sequences ${gap.after} and ${gap.before} is gone`);
   rebuild.finish();
 
@@ -116,6 +120,7 @@ async function openLocked(
     table,
     writeBack,
     wal,
+    logReads,
     files,
     walFileBytes: settings.walFileBytes,
     checkpointBytes: settings.checkpointBytes,
@@ -129,7 +134,7 @@ async function openLocked(
     },
   });
   const engine = new LocalFileEngine({
-    ...{ ctx, dir, settings, paths, lock, incarnation, table, cache, space, writeBack, wal, checkpointer },
+    ...{ ctx, dir, settings, paths, lock, incarnation, table, cache, space, writeBack, wal, checkpointer, logReads },
   });
   services.engine = engine;
   try {
@@ -144,7 +149,7 @@ async function openLocked(
     await cache.close();
     throw error;
   }
-  for (const segment of table.all()) if (segment.log.tail.bytes > 0) writeBack.committed(segment);
+  // what lies in the log is copied into segment files from there, a segment after the other
   if (rebuild.appends > 0 || survey.replay.length > 0) void checkpointer.run();
   const facts = { appends: rebuild.appends, damagedBytes: rebuild.damagedBytes, torn, open: table.size };
   const message = 'local-file is open';

@@ -8,6 +8,7 @@ import { SparseIndex } from './segment/sparse-index.ts';
 import type { SegmentTable } from './segment-table.ts';
 import { decodeBody } from './wal/bodies.ts';
 import { type EntryHeader, KIND } from './wal/frames.ts';
+import type { LogFile } from './wal/log-reads.ts';
 import type { ReplayVisitor } from './wal/replay.ts';
 
 export interface RebuildOptions {
@@ -41,9 +42,9 @@ export class Rebuild implements ReplayVisitor {
     for (const row of checkpoint.segments) options.table.add(this.#fromRow(row));
   }
 
-  entry(header: EntryHeader, body: Buffer): void {
+  entry(header: EntryHeader, body: Buffer, file: LogFile, place: number): void {
     const { kind } = header;
-    if (kind === KIND.append) this.#append(header, body);
+    if (kind === KIND.append) this.#append(header, body, file, place);
     else if (kind === KIND.create) this.#create(header, body);
     else if (kind === KIND.seal) this.#seal(header);
     else if (kind === KIND.fence) this.#fence(header, body);
@@ -95,7 +96,7 @@ export class Rebuild implements ReplayVisitor {
     return segment;
   }
 
-  #append(header: EntryHeader, body: Buffer): void {
+  #append(header: EntryHeader, body: Buffer, file: LogFile, place: number): void {
     const { table } = this.#options;
     const segment = table.byNumber(header.number);
     if (segment === undefined) {
@@ -109,7 +110,7 @@ export class Rebuild implements ReplayVisitor {
       this.#corrupt(segment, `its data between offsets ${log.end} and ${header.offset} is missing in the log`);
       return;
     }
-    log.adopt(body);
+    log.adopt(body, file, place);
     segment.dispatched = log.end;
     this.appends++;
     table.touch(segment);
@@ -124,7 +125,7 @@ export class Rebuild implements ReplayVisitor {
     const segment = new OpenSegment({ id, nonce, number: header.number, base, epoch: header.epoch, log });
     segment.state = state;
     const before = table.get(id);
-    if (before !== undefined) table.remove(before);
+    if (before !== undefined) this.#forget(before);
     table.add(segment);
     table.touch(segment);
   }
@@ -156,9 +157,14 @@ export class Rebuild implements ReplayVisitor {
     const segment = table.get(id);
     if (segment?.nonce === nonce) {
       segment.deleted = true;
-      table.remove(segment);
+      this.#forget(segment);
     }
     this.leftovers.push({ id, nonce, kind: 'delete', epoch: header.epoch });
+  }
+
+  #forget(segment: OpenSegment): void {
+    this.#options.table.remove(segment);
+    segment.log.tail.dropInLog();
   }
 
   #corrupt(segment: OpenSegment, reason: string): void {

@@ -21,7 +21,7 @@ const PIECE_BYTES = 1024 * 1024;
 /** Half of libuv's threads, so that reads and syncs get their turn. */
 const CONCURRENT = 2;
 
-/** Brings committed bytes from memory into segment files, in large pieces, not synced: the write-ahead log has them. */
+/** Brings committed bytes from memory, and from the log after a start, into segment files, in large pieces: the log has them. */
 export class WriteBack {
   readonly #options: WriteBackOptions;
   readonly #queue = new Set<OpenSegment>();
@@ -69,13 +69,14 @@ export class WriteBack {
   /** Resolves when everything that is committed now is in the file. */
   async drain(segment: OpenSegment): Promise<void> {
     const target = segment.log.bytes;
-    while (segment.log.tail.start < target) await this.#write(segment);
+    while (!segment.deleted && segment.log.tail.start < target) await this.#write(segment);
   }
 
   /** The segment is gone: nothing of it will be written. */
   drop(segment: OpenSegment): void {
     this.#queue.delete(segment);
     this.#forget(segment);
+    segment.log.tail.dropInLog();
     this.#held -= segment.counted;
     segment.counted = 0;
     this.#wake();
@@ -156,7 +157,7 @@ export class WriteBack {
     try {
       await this.#options.cache.with(path, true, async (file) => {
         while (tail.start < target) {
-          const piece = tail.oldest(scratch);
+          const piece = tail.isInLog ? await tail.oldestInLog(scratch) : tail.oldest(scratch);
           if (piece === undefined || segment.deleted) return;
           await file.write(piece.bytes, piece.position);
           tail.written();

@@ -4,6 +4,7 @@ import { nodeFileSystem } from '@robustmq/core';
 import { createSyncFileSystem } from '../../../core/src/fs/node-sync.ts';
 import { ENTRY_HEADER_BYTES, entryBytes, HeaderWriter, KIND } from '../src/wal/frames.ts';
 import { GroupWriter } from '../src/wal/group-writer.ts';
+import { LogReads } from '../src/wal/log-reads.ts';
 import { type ReplayEnd, replay } from '../src/wal/replay.ts';
 import { Ring } from '../src/wal/ring.ts';
 import { surveyWal } from '../src/wal/survey.ts';
@@ -91,7 +92,7 @@ export async function replayed(dir: string, from = { position: 0, sequence: 0, o
   const damaged: TestEntry[] = [];
   const lost: { from: number; to: number }[] = [];
   const { replay: files } = await surveyWal(nodeFileSystem, dir, from.sequence);
-  const end = await replay(nodeFileSystem, files, from, 1024 * 1024, {
+  const end = await replay(new LogReads(nodeFileSystem), files, from, 1024 * 1024, {
     entry: ({ number, offset, bodyBytes }) => entries.push({ number, offset, payloadBytes: bodyBytes - 61 }),
     damaged: ({ number, offset, bodyBytes }) => damaged.push({ number, offset, payloadBytes: bodyBytes - 61 }),
     lost: (a, b) => lost.push({ from: a, to: b }),

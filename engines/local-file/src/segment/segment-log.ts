@@ -1,5 +1,6 @@
 import { type SegmentId, type SegmentRead, type StorageCode, StorageError } from '@robustmq/core';
 import type { FileCache } from '../file-cache.ts';
+import type { LogFile } from '../wal/log-reads.ts';
 import { baseOffsetAt, batchBytesAt, maxTimestampAt, nextOffsetAt } from './batch-fields.ts';
 import type { SegmentPaths } from './segment-files.ts';
 import { decodeIndex, INDEX_ENTRY_BYTES, SparseIndex } from './sparse-index.ts';
@@ -19,7 +20,7 @@ export interface LogFacts {
   readonly index: SparseIndex;
 }
 
-/** The committed batches of one segment, in its file and in memory, and how to find one among them. */
+/** The committed batches of one segment, in its file, in the log and in memory, and how to find one among them. */
 export class SegmentLog {
   readonly id: SegmentId;
   readonly base: number;
@@ -54,15 +55,15 @@ export class SegmentLog {
     this.#cache = cache;
   }
 
-  /** As {@link commit}, batches that lie one behind the other in memory that nobody will write again. */
-  adopt(bytes: Buffer): void {
+  /** As {@link commit}, batches that lie one behind the other at `place` of a file of the log, and stay there. */
+  adopt(bytes: Buffer, file: LogFile, place: number): void {
     let at = 0;
     while (at < bytes.length) {
       this.index.add(baseOffsetAt(bytes, at), this.bytes + at, maxTimestampAt(bytes, at));
       this.end = nextOffsetAt(bytes, at);
       at += batchBytesAt(bytes, at);
     }
-    this.tail.adopt(bytes);
+    this.tail.refer(file, place, bytes.length);
     this.bytes += bytes.length;
   }
 
@@ -210,22 +211,31 @@ export class SegmentLog {
     return { length, last, needs: 0 };
   }
 
-  /** A copy of [position, position + length): the part in memory is taken at once, the part in the file when it comes. */
+  /** A copy of [position, position + length): the part in memory is taken at once, the others when they come. */
   async #readAt(position: number, length: number): Promise<Buffer> {
     const into = Buffer.allocUnsafeSlow(length);
-    const inFile = Math.max(0, Math.min(length, this.tail.start - position));
-    if (inFile < length) this.tail.copy(into, inFile, position + inFile, length - inFile);
-    if (inFile === 0) return into;
+    const { tail } = this;
+    const outside = Math.max(0, Math.min(length, tail.memoryStart - position));
+    if (outside < length) tail.copy(into, outside, position + outside, length - outside);
+    // each turn more of it is in the file, until all is
+    for (let read = false; !read && outside > 0; ) {
+      const inFile = Math.max(0, Math.min(outside, tail.start - position));
+      read = inFile === outside || (await tail.copyFromLog(into, inFile, position + inFile, outside - inFile));
+      if (read && inFile > 0) await this.#readFile(into, inFile, position);
+    }
+    return into;
+  }
+
+  async #readFile(into: Buffer, length: number, position: number): Promise<void> {
     try {
-      const count = await this.#cache.with(this.path, false, (file) => file.read(into, 0, inFile, position));
-      if (count === inFile) return into;
+      const count = await this.#cache.with(this.path, false, (file) => file.read(into, 0, length, position));
+      if (count === length) return;
     } catch (error) {
       if ((error as { code?: string }).code !== 'ENOENT') throw error;
-      throw this.deleted
-        ? this.#error('SEGMENT_UNKNOWN', 'The segment was deleted')
-        : this.#error('SEGMENT_LOST', 'The file of the segment is gone');
+      if (!this.deleted) throw this.#error('SEGMENT_LOST', 'The file of the segment is gone');
     }
-    throw this.#error('CORRUPT', `The file of the segment ends before byte ${position + inFile}`);
+    if (this.deleted) throw this.#error('SEGMENT_UNKNOWN', 'The segment was deleted');
+    throw this.#error('CORRUPT', `The file of the segment ends before byte ${position + length}`);
   }
 
   #damaged(position: number): StorageError {

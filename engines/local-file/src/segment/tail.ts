@@ -1,3 +1,6 @@
+import type { LogFile } from '../wal/log-reads.ts';
+import { Extents } from './extents.ts';
+
 interface Chunk {
   /** In the segment's file. */
   readonly position: number;
@@ -14,14 +17,21 @@ const USUAL = 16 * 1024;
 const pool: Buffer[] = [];
 const POOLED = 2048;
 
-/** The committed bytes of a segment that are not in its file yet. */
+/**
+ * The committed bytes of a segment that are not in its file yet. Those that a start has found in the log stay in it, in front of those
+ * that were appended since, which are in memory.
+ */
 export class Tail {
   readonly #chunks: Chunk[] = [];
+  /** The part in the log. */
+  #extents: Extents | undefined;
   #start: number;
   #end: number;
   #next = SMALLEST;
   /** How many of the oldest chunks {@link oldest} gave. */
   #given = 0;
+  /** How many bytes {@link oldestInLog} gave. */
+  #givenInLog = 0;
   /** Memory that is held, used or not. */
   held = 0;
 
@@ -34,6 +44,15 @@ export class Tail {
   /** Where in the file the tail begins. */
   get start(): number {
     return this.#start;
+  }
+
+  /** Where the part begins that is in memory. */
+  get memoryStart(): number {
+    return this.#extents?.end ?? this.#start;
+  }
+
+  get isInLog(): boolean {
+    return this.#extents !== undefined;
   }
 
   get end(): number {
@@ -60,11 +79,45 @@ export class Tail {
     this.#end += bytes.length;
   }
 
-  /** Takes bytes that nobody will write again, without a copy. */
-  adopt(bytes: Buffer): void {
-    this.#chunks.push({ position: this.#end, bytes, used: bytes.length, closed: true });
-    this.held += bytes.length;
-    this.#end += bytes.length;
+  /** Takes `length` bytes that lie at `place` of a file of the log, and stay there: before anything is appended. */
+  refer(file: LogFile, place: number, length: number): void {
+    if (this.#chunks.length > 0) throw new Error('what lies in the log comes before what is in memory');
+    this.#extents ??= new Extents(this.#end);
+    this.#extents.add(file, place, length);
+    this.#end += length;
+  }
+
+  /** The oldest bytes of those that are in the log, as {@link oldest}; `undefined` when none are. */
+  async oldestInLog(scratch: Buffer): Promise<{ readonly position: number; readonly bytes: Buffer } | undefined> {
+    const extents = this.#extents;
+    if (extents === undefined) return undefined;
+    const position = this.#start;
+    const length = Math.min(scratch.length, extents.end - position);
+    await extents.read(scratch, 0, position, length);
+    this.#givenInLog = length;
+    return { position, bytes: scratch.subarray(0, length) };
+  }
+
+  /**
+   * Copies [position, position + length), which lies in the part in the log, to `into`.
+   * @returns false when it has left that part meanwhile: what was copied may be something else by now
+   */
+  async copyFromLog(into: Uint8Array, intoOffset: number, position: number, length: number): Promise<boolean> {
+    try {
+      await this.#extents?.read(into, intoOffset, position, length);
+    } catch (error) {
+      if (this.#start <= position) throw error;
+    }
+    return this.#start <= position;
+  }
+
+  /** Forgets what is in the log: nobody will ask for it, and its files will be written again. */
+  dropInLog(): void {
+    const extents = this.#extents;
+    if (extents === undefined) return;
+    this.#extents = undefined;
+    this.#start = extents.end;
+    extents.clear();
   }
 
   /**
@@ -91,8 +144,17 @@ export class Tail {
     return { position: first.position, bytes: first.bytes.subarray(0, first.used) };
   }
 
-  /** What {@link oldest} gave is in the file. */
+  /** What {@link oldest} or {@link oldestInLog} gave is in the file. */
   written(): void {
+    if (this.#givenInLog > 0) {
+      const extents = this.#extents;
+      // it may have been dropped while it was written
+      if (extents !== undefined) this.#start += this.#givenInLog;
+      this.#givenInLog = 0;
+      extents?.passed(this.#start);
+      if (this.#start === extents?.end) this.#extents = undefined;
+      return;
+    }
     for (const chunk of this.#chunks.splice(0, this.#given)) {
       this.#start = chunk.position + chunk.used;
       this.held -= chunk.bytes.length;

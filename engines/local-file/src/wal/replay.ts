@@ -1,4 +1,3 @@
-import type { FileHandle, FileSystem } from '@robustmq/core';
 import {
   ENTRY_HEADER_BYTES,
   type EntryHeader,
@@ -11,6 +10,8 @@ import {
   readGroupHeader,
   SECTOR_BYTES,
 } from './frames.ts';
+import type { LogFile, LogReads } from './log-reads.ts';
+import { LogWindow } from './log-window.ts';
 
 export interface ReplayFile {
   readonly path: string;
@@ -20,8 +21,8 @@ export interface ReplayFile {
 }
 
 export interface ReplayVisitor {
-  /** In the order of the log. `body` may be kept: nothing writes there again. */
-  entry(header: EntryHeader, body: Buffer): void;
+  /** In the order of the log. `body`, which lies at `place` of `file`, is to be looked at now: it is overwritten soon. */
+  entry(header: EntryHeader, body: Buffer, file: LogFile, place: number): void;
   /** This entry was committed, and its body is damaged. */
   damaged(header: EntryHeader): void;
   /** Entries were committed in [from, to), and nobody can tell whose. */
@@ -43,7 +44,7 @@ export interface ReplayEnd {
  * last whole entry before it. What a later file declares as void (above its first group's `previousEnd`) is skipped.
  */
 export async function replay(
-  fs: FileSystem,
+  reads: LogReads,
   files: readonly ReplayFile[],
   from: { readonly sequence: number; readonly offset: number; readonly position: number },
   maxGroupBytes: number,
@@ -53,47 +54,52 @@ export async function replay(
   let position = from.position;
   let torn = false;
   let gap: ReplayEnd['gap'];
+  const window = new LogWindow();
   const first = files[0];
   if (first !== undefined && first.sequence > from.sequence) {
-    const begins = (await firstHeader(fs, first))?.previousEnd ?? position;
+    const begins = (await firstHeader(reads, first))?.previousEnd ?? position;
     if (begins > position) gap = { after: from.sequence - 1, before: first.sequence };
   }
   for (const [at, file] of files.entries()) {
     const offset = file.sequence === from.sequence ? from.offset : 0;
-    const window = await FileWindow.open(fs, file.path, offset);
-    if (window === undefined) continue;
+    const source = await reads.file(file.path);
+    // one that was granted and never begun
+    if (source === undefined) continue;
     try {
+      await window.use(source);
       const later = files[at + 1];
-      const follows = later === undefined ? undefined : await firstHeader(fs, later);
+      const follows = later === undefined ? undefined : await firstHeader(reads, later);
       const bound = Math.min(follows?.previousEnd ?? Number.POSITIVE_INFINITY, stopAt);
-      const walk = new FileWalk(window, file, bound, maxGroupBytes, visitor);
+      const walk = new FileWalk(window, source, file, bound, maxGroupBytes, visitor);
       position = await walk.run(position, offset);
       torn = walk.torn;
       if (walk.endedEarly && later !== undefined && later.sequence > file.sequence + 1)
         gap ??= { after: file.sequence, before: later.sequence };
     } finally {
-      await window.close();
+      source.release();
     }
   }
   return { end: position, torn, ...(gap === undefined ? {} : { gap }) };
 }
 
 /** The first group of a file, if it is whole. */
-async function firstHeader(fs: FileSystem, file: ReplayFile): Promise<GroupHeader | undefined> {
-  const window = await FileWindow.open(fs, file.path, 0, GROUP_HEADER_BYTES);
-  if (window === undefined) return undefined;
+async function firstHeader(reads: LogReads, file: ReplayFile): Promise<GroupHeader | undefined> {
+  const source = await reads.file(file.path);
+  if (source === undefined) return undefined;
   try {
-    await window.load(GROUP_HEADER_BYTES);
-    const header = readGroupHeader(window.bytes, 0);
+    const bytes = Buffer.alloc(GROUP_HEADER_BYTES);
+    const count = await source.read(bytes, 0, bytes.length, 0);
+    const header = readGroupHeader(bytes.subarray(0, count), 0);
     return header?.fileSequence === file.sequence ? header : undefined;
   } finally {
-    await window.close();
+    source.release();
   }
 }
 
 /** One file, from a place on to its end, to the bound or to the cut. */
 class FileWalk {
-  readonly #window: FileWindow;
+  readonly #window: LogWindow;
+  readonly #source: LogFile;
   readonly #file: ReplayFile;
   /** When finite: all below is committed, all above is void. */
   readonly #bound: number;
@@ -103,8 +109,16 @@ class FileWalk {
   /** There is nothing more in this file, and something was committed behind it. */
   endedEarly = false;
 
-  constructor(window: FileWindow, file: ReplayFile, bound: number, maxGroupBytes: number, visitor: ReplayVisitor) {
+  constructor(
+    window: LogWindow,
+    source: LogFile,
+    file: ReplayFile,
+    bound: number,
+    maxGroupBytes: number,
+    visitor: ReplayVisitor,
+  ) {
     this.#window = window;
+    this.#source = source;
     this.#file = file;
     this.#bound = bound;
     this.#maxGroupBytes = maxGroupBytes;
@@ -142,20 +156,22 @@ class FileWalk {
 
   /** Visits entries in [start, end) and gives back where the log must be cut, or `end`. */
   async #entries(group: number, start: number, end: number, next: number): Promise<number> {
+    const window = this.#window;
     let position = start;
     while (position < end) {
       const at = group + GROUP_HEADER_BYTES + (position - start);
-      await this.#window.load(at + ENTRY_HEADER_BYTES);
-      const { bytes } = this.#window;
-      const header = readEntryHeader(bytes, at, position, this.#file.generation);
+      // nothing is awaited for most: a promise each would cost more than the entry
+      const head = window.load(at, at + ENTRY_HEADER_BYTES);
+      if (head !== undefined) await head;
+      const header = readEntryHeader(window.bytes, at - window.base, position, this.#file.generation);
       const size = header === undefined ? 0 : entryBytes(header.bodyBytes);
       if (header !== undefined && position + size <= end) {
-        await this.#window.load(at + size);
-        if (isBodyWhole(bytes, at, header)) {
-          this.#visitor.entry(
-            header,
-            bytes.subarray(at + ENTRY_HEADER_BYTES, at + ENTRY_HEADER_BYTES + header.bodyBytes),
-          );
+        const whole = window.load(at, at + size);
+        if (whole !== undefined) await whole;
+        if (isBodyWhole(window.bytes, at - window.base, header)) {
+          const body = at + ENTRY_HEADER_BYTES;
+          const from = body - window.base;
+          this.#visitor.entry(header, window.bytes.subarray(from, from + header.bodyBytes), this.#source, body);
           position += size;
           continue;
         }
@@ -173,8 +189,7 @@ class FileWalk {
   }
 
   async #headerAt(at: number, position: number): Promise<(GroupHeader & { readonly next: number }) | undefined> {
-    await this.#window.load(at + SECTOR_BYTES);
-    const header = readGroupHeader(this.#window.bytes, at);
+    const header = await this.#groupAt(at);
     if (header === undefined || !this.#isOurs(header) || header.start < position) return undefined;
     return { ...header, next: at + groupFileBytes(header.bytes) };
   }
@@ -183,8 +198,7 @@ class FileWalk {
   async #proofBehind(from: number, position: number): Promise<{ readonly end: number; readonly at: number }> {
     const to = from + groupFileBytes(this.#maxGroupBytes);
     for (let at = from; at <= to && at < this.#window.size; at += SECTOR_BYTES) {
-      await this.#window.load(at + SECTOR_BYTES);
-      const header = readGroupHeader(this.#window.bytes, at);
+      const header = await this.#groupAt(at);
       if (header !== undefined && this.#isOurs(header) && header.previousEnd > position)
         return { end: header.previousEnd, at };
     }
@@ -192,72 +206,12 @@ class FileWalk {
     return { end: Math.max(end, position), at: this.#window.size };
   }
 
+  async #groupAt(at: number): Promise<GroupHeader | undefined> {
+    await this.#window.load(at, at + GROUP_HEADER_BYTES);
+    return readGroupHeader(this.#window.bytes, at - this.#window.base);
+  }
+
   #isOurs(header: GroupHeader): boolean {
     return header.fileSequence === this.#file.sequence && header.generation === this.#file.generation;
   }
 }
-
-/** A file from a place on, as one buffer that fills as it is asked for. */
-class FileWindow {
-  readonly bytes: Buffer;
-  readonly #file: FileHandle;
-  #loaded: number;
-  #reading: Promise<number> | undefined;
-
-  private constructor(file: FileHandle, bytes: Buffer, from: number) {
-    this.#file = file;
-    this.bytes = bytes;
-    this.#loaded = Math.min(from, bytes.length);
-  }
-
-  static async open(
-    fs: FileSystem,
-    path: string,
-    from: number,
-    most = Number.POSITIVE_INFINITY,
-  ): Promise<FileWindow | undefined> {
-    let file: FileHandle;
-    try {
-      file = await fs.open(path, 'r');
-    } catch (error) {
-      // one that was granted and never begun
-      if ((error as { code?: string }).code === 'ENOENT') return undefined;
-      throw error;
-    }
-    return new FileWindow(file, Buffer.allocUnsafeSlow(Math.min(await file.size(), most)), from);
-  }
-
-  get size(): number {
-    return this.bytes.length;
-  }
-
-  /** Makes sure of the bytes in front of `to`, and has the next ones read meanwhile. */
-  async load(to: number): Promise<void> {
-    while (to > this.#loaded && this.#loaded < this.size) {
-      const ahead = this.#reading ?? this.#read();
-      this.#reading = undefined;
-      this.#loaded = await ahead;
-      if (this.#loaded < this.size) {
-        this.#reading = this.#read();
-        // whoever needs it will hear of the failure
-        this.#reading.catch(() => {});
-      }
-    }
-  }
-
-  async #read(): Promise<number> {
-    const from = this.#loaded;
-    const length = Math.min(this.size - from, READ_BYTES);
-    const count = await this.#file.read(this.bytes, from, length, from);
-    // what cannot be read parses as nothing
-    this.bytes.fill(0, from + count, from + length);
-    return from + length;
-  }
-
-  async close(): Promise<void> {
-    await this.#reading?.catch(() => {});
-    await this.#file.close();
-  }
-}
-
-const READ_BYTES = 2 * 1024 * 1024;
