@@ -5,4 +5,8 @@ export type { FaultCode, FaultOperation, FaultStep } from './testing/fault-opera
 export * from './testing/fault-plan.ts';
 export type { StepFault, StepKind } from './testing/fault-steps.ts';
 export * from './testing/faulty-file-system.ts';
+export * from './testing/recorded-disk.ts';
+export * from './testing/recorded-file-system.ts';
+export * from './testing/recorded-log.ts';
+export * from './testing/recorded-pages.ts';
 export * from './testing/virtual-clock.ts';

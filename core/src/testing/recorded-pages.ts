@@ -20,7 +20,7 @@ export class SparseBytes {
   }
 
   /** Those that are not zeros alone. */
-  get pages(): ReadonlyMap<number, Uint8Array> & Map<number, Buffer> {
+  get pages(): ReadonlyMap<number, Buffer> {
     return this.#pages;
   }
 
