@@ -49,6 +49,12 @@ export interface Promised {
 export interface Facts {
   /** I/O steps at which the engine was crashed or failed, and how many there were; `n/a`: its I/O does not go through `ctx.fs`. */
   readonly crashPoints?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** Different disks that power cuts at these steps may leave, by the choices made of what survives. */
+  readonly powerCutDisks?: { readonly tried: number; readonly of: number };
+  /** Ways to cut or garble the last, unproven group, and those tried. */
+  readonly tornTails?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** Bytes of which one bit was turned, and how many there are. */
+  readonly bitFlips?: { readonly tried: number; readonly of: number } | 'n/a';
   /** Commands that the model ran against the oracle. */
   readonly modelCommands?: number;
   /** Processes killed with -9 under load, and the calls whose answers were checked; `n/a`: no child can be started (`module` is not given). */

@@ -1,3 +1,34 @@
-import type { Check } from '../check.ts';
+import { type Check, durable, type EngineTrial } from '../check.ts';
+import { aLittleOfEverything } from '../faults/plays.ts';
+import { cutEverywhere } from '../faults/power-cuts.ts';
+import { record } from '../faults/recording.ts';
+import { withScratch } from '../faults/scratch.ts';
 
-export const crashPointChecks: readonly Check[] = [];
+export const crashPointChecks: readonly Check[] = [
+  {
+    id: 'SHARD-200',
+    level: 'MUST',
+    area: 'faults',
+    subject: 'engine',
+    promise: 'hold what was acknowledged, whole and nothing else, after a power cut at any step of its I/O',
+    why: 'kill -9 keeps what the kernel has in memory; a power cut keeps any part of it, in any order. Databases that had passed every kill test for years lost their newest file with it: it was renamed before it was synced, or its directory never was.',
+    timeoutMs: 120_000,
+    claimed: (capabilities, { canCrash }) => canCrash && durable(capabilities, { canCrash }),
+    run: (trial) => withScratch((dir) => cutPower(trial, dir)),
+  },
+];
+
+const CHOICES = 3;
+const SEEDED_MS = 12_000;
+
+async function cutPower({ definition, harness, seed, note }: EngineTrial, dir: string): Promise<void> {
+  const { workshop } = harness;
+  const play = aLittleOfEverything(definition.capabilities.append);
+  const recording = workshop === undefined ? undefined : await record(workshop, dir, play);
+  if (workshop === undefined || recording === undefined) {
+    note({ crashPoints: 'n/a' });
+    return;
+  }
+  const { points, disks } = await cutEverywhere(workshop, recording, { seed, choices: CHOICES, forMs: SEEDED_MS, dir });
+  note({ crashPoints: { tried: points, of: points }, powerCutDisks: disks });
+}

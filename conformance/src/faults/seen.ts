@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import {
+  isStorageError,
+  type Meta,
+  type SegmentId,
+  type StorageCode,
+  type StorageEngine,
+  systemClock,
+} from '@robustmq/core';
+import type { DiskImage } from '@robustmq/core/testing';
+import { logOf, readAll, type Stored } from '../batches.ts';
+import type { Workshop } from '../check.ts';
+import { writeImage } from './write-image.ts';
+
+/** What an engine shows of a disk that it finds. */
+export interface Seen {
+  /** It would not open. */
+  readonly refused?: Refusal;
+  readonly listed: readonly SegmentId[];
+  readonly segments: ReadonlyMap<SegmentId, SeenSegment>;
+}
+
+export interface SeenSegment {
+  /** Of a reader, before any recovery. */
+  readonly sealed: Content | Refusal;
+  readonly inLowEpoch: End | Refusal;
+  readonly recovered: End | Refusal;
+  readonly again: End | Refusal;
+  readonly after: Content | Refusal;
+  /** After one more restart. */
+  readonly later?: Content | Refusal;
+}
+
+export interface Content {
+  readonly base: number;
+  readonly end: number;
+  readonly state: Uint8Array;
+  readonly batches: readonly Stored[];
+}
+
+export interface End {
+  readonly end: number;
+}
+
+export class Refusal {
+  readonly code: StorageCode | 'no StorageError' | 'no end';
+  readonly message: string;
+
+  constructor(error: unknown) {
+    this.code = isStorageError(error) ? error.code : error instanceof Hung ? 'no end' : 'no StorageError';
+    this.message = `${this.code} (${error instanceof Error ? error.message : String(error)})`;
+  }
+
+  is(...codes: readonly string[]): boolean {
+    return codes.includes(this.code);
+  }
+}
+
+export interface LookOptions {
+  readonly workshop: Workshop;
+  readonly image: DiskImage;
+  readonly meta: Meta;
+  /** Does not exist yet. */
+  readonly dir: string;
+  readonly ids: readonly SegmentId[];
+  /** Looks once more after another restart. */
+  readonly twice: boolean;
+  /** Only what is sealed is looked at, as it is. */
+  readonly readOnly?: boolean;
+}
+
+export const LOW_EPOCH = 1;
+const HIGH_EPOCH = 1000;
+/** A call that takes so long never ends. */
+const HANG_MS = 20_000;
+
+/** Opens an engine on a copy of the disk, asks it for everything, and closes it. */
+export async function look(options: LookOptions): Promise<Seen> {
+  const { workshop, image, meta, dir, ids, twice, readOnly = false } = options;
+  await writeImage(image, join(dir, 'instance'));
+  const first = await opened(workshop, dir, meta, async (engine): Promise<Omit<Seen, 'refused'>> => {
+    const segments = new Map<SegmentId, SeenSegment>();
+    for (const id of ids) segments.set(id, await lookAt(engine, id, readOnly));
+    return { listed: await engine.list({ prefix: '', limit: 1000 }), segments };
+  });
+  if (first instanceof Refusal) return { refused: first, listed: [], segments: new Map() };
+  if (!twice) return first;
+  const second = await opened(workshop, dir, meta, async (engine) => {
+    const later = new Map<SegmentId, SeenSegment>();
+    for (const [id, seen] of first.segments) later.set(id, { ...seen, later: await read(engine, id) });
+    return later;
+  });
+  if (second instanceof Refusal) return { refused: second, listed: [], segments: new Map() };
+  return { ...first, segments: second };
+}
+
+async function opened<T>(
+  workshop: Workshop,
+  dir: string,
+  meta: Meta,
+  use: (engine: StorageEngine) => Promise<T>,
+): Promise<T | Refusal> {
+  try {
+    const { instance, unlock } = await ends(workshop.open({ dir: join(dir, 'instance'), meta }));
+    try {
+      return await use(instance.engine);
+    } finally {
+      await ends(instance.close());
+      await unlock();
+    }
+  } catch (error) {
+    return new Refusal(error);
+  }
+}
+
+async function lookAt(engine: StorageEngine, id: SegmentId, readOnly: boolean): Promise<SeenSegment> {
+  const sealed = await read(engine, id);
+  if (readOnly) return { sealed, inLowEpoch: NOT_ASKED, recovered: NOT_ASKED, again: NOT_ASKED, after: sealed };
+  const inLowEpoch = await recover(engine, id, LOW_EPOCH);
+  const recovered = await recover(engine, id, HIGH_EPOCH);
+  const again = await recover(engine, id, HIGH_EPOCH);
+  return { sealed, inLowEpoch, recovered, again, after: await read(engine, id) };
+}
+
+async function recover(engine: StorageEngine, id: SegmentId, epoch: number): Promise<End | Refusal> {
+  try {
+    return await ends(engine.recover(id, { epoch }));
+  } catch (error) {
+    return new Refusal(error);
+  }
+}
+
+async function read(engine: StorageEngine, id: SegmentId): Promise<Content | Refusal> {
+  try {
+    const reader = await ends(engine.openReader(id));
+    try {
+      const { base, end } = reader.offsets();
+      const batches = await ends(readAll(logOf(reader)));
+      return { base, end, batches, state: Uint8Array.from(await ends(reader.state())) };
+    } finally {
+      await reader.close();
+    }
+  } catch (error) {
+    return new Refusal(error);
+  }
+}
+
+class Hung extends Error {}
+
+const NOT_ASKED = new Refusal(new Error('not asked'));
+
+async function ends<T>(work: Promise<T>): Promise<T> {
+  let timer: { cancel(): void } | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = systemClock.timer(HANG_MS, () => reject(new Hung(`a call did not end within ${HANG_MS} ms`)));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    timer?.cancel();
+  }
+}
