@@ -87,9 +87,11 @@ export class GuardedReader implements SegmentReader {
 
   #verify(from: number, committedBefore: number, read: SegmentRead): SegmentRead {
     if (!(read?.bytes instanceof Uint8Array)) throw this.#breach('a read gave no bytes');
-    // an open segment may have grown meanwhile
+    // an open segment may have grown meanwhile; once this is closed nobody can tell how far
     const { base, committed } =
-      this.#closing === undefined ? this.offsets() : { base: this.#base ?? 0, committed: committedBefore };
+      this.#closing === undefined
+        ? this.offsets()
+        : { base: this.#base ?? 0, committed: this.#sealed ? committedBefore : Number.MAX_SAFE_INTEGER };
     let verdict: ReadVerdict;
     try {
       verdict = verifyRead(read.bytes, { segment: this.#id, base, from, committed, dense: this.#dense });
