@@ -5,6 +5,7 @@ import { describe, it } from 'vitest';
 
 const engine = memory as EngineDefinition; // opened with the configuration that it asks for
 const config = { limitBytes: 256 * 1024 * 1024 };
+const module = new URL('../src/index.ts', import.meta.url).href; // what a child process imports, to be killed
 
-engineConformance({ describe, it, engine, open: () => openWorld(engine, { config }) });
-shardConformance({ describe, it, engine, open: () => openShardWorld(engine, { config }) });
+engineConformance({ describe, it, engine, open: () => openWorld(engine, { config, module }) });
+shardConformance({ describe, it, engine, open: () => openShardWorld(engine, { config, module }) });
