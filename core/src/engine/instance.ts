@@ -94,6 +94,11 @@ async function open(definition: EngineDefinition, ctx: EngineContext): Promise<S
     });
   }
   if (typeof engine?.incarnation === 'string' && engine.incarnation !== '') return engine;
+  try {
+    await engine?.close();
+  } catch {
+    // what is wrong with it is said below
+  }
   throw new StorageError('IO_ERROR', `Engine ${definition.name} opened without an incarnation`, { where });
 }
 

@@ -1,9 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   ENGINE_API_VERSION,
   type EngineCapabilities,
+  type EngineContext,
   type EngineDefinition,
   type OpenInstanceOptions,
   openInstance,
+  StorageError,
   silentLogger,
   unreadMetrics,
 } from '@robustmq/core';
@@ -111,6 +116,163 @@ describe('opening an engine instance', () => {
       world,
     );
     expect((await world.meta.list({ prefix: 'engines/' })).entries).toEqual([]);
+  });
+
+  it.each([1024 * 1024 - 1, 0, Number.NaN, 2 ** 60])(
+    'refuses an engine that takes batches of %s bytes',
+    async (bytes) => {
+      const definition = define(new ScriptedEngine());
+      const capabilities = { ...definition.capabilities, maxBatchBytes: bytes };
+      await expect(openInstance({ ...definition, capabilities }, newWorld())).rejects.toMatchObject({
+        code: 'NOT_SUPPORTED',
+      });
+    },
+  );
+
+  it('takes an engine of the smallest batches that are allowed, and tells its claims', async () => {
+    const definition = define(new ScriptedEngine());
+    const instance = await openInstance(definition, newWorld());
+    expect(instance.capabilities).toBe(definition.capabilities);
+    expect(instance.definition).toBe(definition);
+  });
+
+  it.each([
+    ['an error', new Error('no disk'), 'no disk'],
+    ['a text', 'no disk', 'no disk'],
+  ])('types %s of an engine that does not open', async (_what, thrown, said) => {
+    const open = openInstance({ ...define(new ScriptedEngine()), open: () => Promise.reject(thrown) }, newWorld());
+    await expect(open).rejects.toMatchObject({
+      code: 'IO_ERROR',
+      outcome: 'none',
+      cause: thrown,
+      hint: expect.stringContaining(said),
+    });
+  });
+
+  it('leaves a typed error of an engine that does not open as it is', async () => {
+    const thrown = new StorageError('DIRECTORY_LOCKED', 'taken');
+    const open = openInstance({ ...define(new ScriptedEngine()), open: () => Promise.reject(thrown) }, newWorld());
+    await expect(open).rejects.toBe(thrown);
+  });
+
+  it.each(['', undefined, 7])('refuses an engine whose medium has the name %s, and closes it', async (incarnation) => {
+    const nameless = new ScriptedEngine();
+    nameless.incarnation = incarnation as string;
+    await expect(openInstance(define(nameless), newWorld())).rejects.toMatchObject({ code: 'IO_ERROR' });
+    expect(nameless.closes).toBe(1);
+  });
+
+  it('refuses an engine that is none', async () => {
+    const open = openInstance({ ...define(new ScriptedEngine()), open: async () => undefined as never }, newWorld());
+    await expect(open).rejects.toMatchObject({ code: 'IO_ERROR' });
+  });
+
+  it('says that the medium is another one even when the engine does not close', async () => {
+    const world = newWorld();
+    await openInstance(define(new ScriptedEngine()), world);
+    const wiped = new ScriptedEngine();
+    wiped.incarnation = 'another';
+    wiped.close = () => Promise.reject(new Error('stuck'));
+    await expect(openInstance(define(wiped), world)).rejects.toMatchObject({ code: 'INSTANCE_CHANGED' });
+  });
+
+  it.each(['{}', '{"use":7,"incarnation":"x"}', '{"use":"scripted"}'])('refuses the row %s', async (json) => {
+    const world = newWorld();
+    const value = Buffer.concat([Buffer.from([0x52, 0x4d, 1, 0x49]), Buffer.from(json)]);
+    await world.meta.commit({ id: 'x', puts: [{ key: 'instances/hot', value }] });
+    await expect(openInstance(define(new ScriptedEngine()), world)).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
+  it('judges again when another node wrote the row meanwhile', async () => {
+    for (const [other, ends] of [
+      ['scripted-1', 'ok'],
+      ['another', 'INSTANCE_CHANGED'],
+    ] as const) {
+      const world = newWorld();
+      const first = new ScriptedEngine();
+      first.incarnation = other;
+      const { meta } = world;
+      let raced = false;
+      const racing: OpenInstanceOptions['meta'] = {
+        get: (key) => meta.get(key),
+        list: (options) => meta.list(options),
+        commitEach: (mutations) => meta.commitEach(mutations),
+        watch: (options) => meta.watch(options),
+        commit: async (mutation) => {
+          if (!raced) {
+            raced = true;
+            await openInstance(define(first), world);
+          }
+          return await meta.commit(mutation);
+        },
+      };
+      const open = openInstance(define(new ScriptedEngine()), { ...world, meta: racing }).then(
+        () => 'ok',
+        ({ code }) => code,
+      );
+      expect(await open).toBe(ends);
+    }
+  });
+
+  it('tells of health to each who listens, and logs when the status changes', async () => {
+    const logged: unknown[] = [];
+    const world = newWorld();
+    const logger = { ...silentLogger, info: (fields: object) => void logged.push(fields) };
+    let ctx: EngineContext | undefined;
+    const definition: EngineDefinition = {
+      ...define(new ScriptedEngine()),
+      open: async (given) => {
+        ctx = given;
+        return new ScriptedEngine();
+      },
+    };
+    const instance = await openInstance(definition, { ...world, logger: { ...logger, child: () => logger } });
+    ctx?.health({ status: 'ok', detail: 'fine' });
+    expect(logged).toEqual([]);
+    expect(instance.health.detail).toBe('fine');
+    ctx?.health({ status: 'failed', detail: 'gone' });
+    ctx?.health({ status: 'failed', detail: 'still' });
+    expect(logged).toEqual([{ engine: 'hot', status: 'failed', detail: 'gone' }]);
+    await expect(ctx?.lock('x')).rejects.toThrow('no directories here');
+  });
+
+  it('locks real directories unless it is told otherwise', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'robust-instance-'));
+    try {
+      const { lock: _, ...world } = newWorld();
+      let held: { release(): Promise<void> } | undefined;
+      const definition: EngineDefinition = {
+        ...define(new ScriptedEngine()),
+        open: async (ctx) => {
+          held = await ctx.lock(dir);
+          await expect(ctx.lock(dir)).rejects.toMatchObject({ code: 'DIRECTORY_LOCKED' });
+          return new ScriptedEngine();
+        },
+      };
+      await openInstance(definition, world);
+      await held?.release();
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
+  it('pages through its own part of Meta only', async () => {
+    const world = newWorld();
+    const value = new Uint8Array([1]);
+    await world.meta.commit({ id: 'x', puts: ['engines/hot2/a', 'engines/ho/b'].map((key) => ({ key, value })) });
+    const definition: EngineDefinition = {
+      ...define(new ScriptedEngine()),
+      open: async ({ meta }) => {
+        expect(await meta.get('a')).toBeUndefined();
+        await meta.commit({ id: '1', puts: ['p/a', 'p/b', 'q'].map((key) => ({ key, value })) });
+        const keys = async (options: Parameters<typeof meta.list>[0]) =>
+          (await meta.list(options)).entries.map(({ key }) => key);
+        expect(await keys({ prefix: '' })).toEqual(['p/a', 'p/b', 'q']);
+        expect(await keys({ prefix: 'p/', after: 'p/a' })).toEqual(['p/b']);
+        return new ScriptedEngine();
+      },
+    };
+    await openInstance(definition, world);
   });
 });
 
