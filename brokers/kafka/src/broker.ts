@@ -2,12 +2,12 @@ import type { Socket } from 'node:net';
 import { ANONYMOUS, TcpListener } from '@robustmq/broker-common';
 import type { Broker, BrokerContext, Timer } from '@robustmq/core';
 import { apis } from './api/registry.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionServices } from './connection.ts';
 import { createMetrics } from './metrics.ts';
 import { SocketPort } from './net/socket-port.ts';
 import { TurnWriter } from './net/turn-writer.ts';
 import { OutputAccount } from './output-account.ts';
-import type { Endpoint, Services } from './services.ts';
+import type { Endpoint } from './services.ts';
 import type { KafkaSettings } from './settings.ts';
 
 /** How often connections are looked at for being idle or stalled: one timer for all of them. */
@@ -19,7 +19,7 @@ export async function openKafkaBroker(ctx: BrokerContext<KafkaSettings>): Promis
   const { config } = ctx;
   const output = new OutputAccount(config.maxResponseBytes);
   const open = new Map<Connection, Socket>();
-  const services: Services = {
+  const services: ConnectionServices = {
     ...{ apis, storage: ctx.storage, authorizer: ctx.authorizer, node: ctx.node, memory: ctx.memory, output },
     ...{ settings: config, clock: ctx.clock, logger: ctx.logger },
     metrics: createMetrics(ctx.metrics, { connections: () => open.size, outputBytes: () => output.held }),

@@ -1,7 +1,7 @@
 import { describeError, type Logger, type Principal } from '@robustmq/core';
 import { type Answer, CLOSE_CONNECTION, type RequestContext } from './api/api.ts';
 import { unsupportedApiVersions } from './api/api-versions.ts';
-import type { ApiEntry } from './api/registry.ts';
+import type { ApiEntry, ApiRegistry } from './api/registry.ts';
 import { KafkaProtocolError, malformed } from './errors.ts';
 import { Frames, SHOWN_BYTES } from './frames.ts';
 import { API_VERSIONS_KEY, encodeResponse, type RequestHeader, readRequestHeader, skipHeaderTags } from './messages.ts';
@@ -40,13 +40,18 @@ const LINGER_MS = 10_000;
 
 const PRODUCE_KEY = 0;
 
+/** What the handlers share, and the handlers themselves. */
+export interface ConnectionServices extends Services {
+  readonly apis: ApiRegistry;
+}
+
 /**
  * One client's connection without its socket: bytes in, bytes out. Requests are taken in order, up to a bound at a time, and
  * answered in order. While there is no room (memory of the node, a shard's credit, too many at a time, an unread answer) nothing more is
  * taken, and the socket is not read.
  */
 export class Connection {
-  readonly #services: Services;
+  readonly #services: ConnectionServices;
   readonly #port: ConnectionPort;
   readonly #principal: Principal;
   readonly #endpoint: Endpoint;
@@ -69,7 +74,7 @@ export class Connection {
   #frameSince = 0;
 
   constructor(
-    services: Services,
+    services: ConnectionServices,
     port: ConnectionPort,
     peer: { readonly principal: Principal; readonly endpoint: Endpoint; readonly logger: Logger },
   ) {

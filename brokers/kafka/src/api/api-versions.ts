@@ -1,8 +1,8 @@
 import { ERRORS } from '../error-codes.ts';
 import { encodeResponse, type RequestHeader } from '../messages.ts';
 import { apiVersionsRequest, apiVersionsResponse } from '../schema/api-versions.ts';
+import type { ServedVersions } from '../services.ts';
 import { type Api, defineApi } from './api.ts';
-import type { ApiRegistry } from './registry.ts';
 
 /** KIP-511: letters, digits, `.` and `-`, an alphanumeric at both ends. */
 const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/;
@@ -24,7 +24,7 @@ export const apiVersions: Api = defineApi({
 });
 
 /** The answer to a version from the future, in version 0. */
-export function unsupportedApiVersions(header: RequestHeader, apis: ApiRegistry): readonly Uint8Array[] {
+export function unsupportedApiVersions(header: RequestHeader, apis: ServedVersions): readonly Uint8Array[] {
   const message = {
     errorCode: ERRORS.UNSUPPORTED_VERSION,
     apiKeys: listed(apis).filter((api) => api.apiKey === apiVersions.key),
@@ -32,6 +32,6 @@ export function unsupportedApiVersions(header: RequestHeader, apis: ApiRegistry)
   return encodeResponse(apiVersions, { ...header, apiVersion: 0 }, message);
 }
 
-function listed(apis: ApiRegistry): { apiKey: number; minVersion: number; maxVersion: number }[] {
+function listed(apis: ServedVersions): { apiKey: number; minVersion: number; maxVersion: number }[] {
   return [...apis].map(([apiKey, { min, max }]) => ({ apiKey, minVersion: min, maxVersion: max }));
 }

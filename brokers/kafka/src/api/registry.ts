@@ -19,7 +19,7 @@ export interface ApiEntry {
   readonly max: number;
 }
 
-/** By API key, in ascending order: what ApiVersions lists. */
+/** By API key, in ascending order. */
 export type ApiRegistry = ReadonlyMap<number, ApiEntry>;
 
 export const apis: ApiRegistry = register([

@@ -9,12 +9,11 @@ import {
 } from '@robustmq/core';
 import { VirtualClock } from '@robustmq/core/testing';
 import { apis } from '../../src/api/registry.ts';
-import { Connection, type ConnectionPort } from '../../src/connection.ts';
+import { Connection, type ConnectionPort, type ConnectionServices } from '../../src/connection.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { OutputAccount } from '../../src/output-account.ts';
 import { codecOf } from '../../src/schema/compile.ts';
 import type { Encodable, MessageTable } from '../../src/schema/table.ts';
-import type { Services } from '../../src/services.ts';
 import { DEFAULT_SETTINGS, type KafkaSettings } from '../../src/settings.ts';
 import { Reader } from '../../src/wire/reader.ts';
 import { Writer } from '../../src/wire/writer.ts';
@@ -33,7 +32,7 @@ export interface Surroundings {
 export class CoreClient<S extends StorageAdapter = FakeStorage> implements ConnectionPort {
   readonly storage: S;
   readonly clock: Clock;
-  readonly services: Services;
+  readonly services: ConnectionServices;
   readonly connection: Connection;
   readonly log: string[] = [];
   reading = true;
