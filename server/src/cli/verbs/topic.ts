@@ -34,6 +34,8 @@ const RESET: Flag = {
   repeatable: true,
   help: 'Take a setting off the topic: rule or default hold again',
 };
+/** What all verbs but `topic ls` have. */
+const ON_A_TOPIC = { operands: 'TOPIC', minOperands: 1 } as const;
 const DRY_RUN: Flag = { help: 'Check everything, change nothing' };
 
 interface TopicJson {
@@ -72,45 +74,38 @@ export const topicLs: Verb = {
   async run(call) {
     const query = call.flags.has('internal') ? '?internal' : '';
     const { topics } = await new AdminClient(call).json<{ topics: TopicJson[] }>('GET', `${TOPICS}${query}`);
-    if (call.flags.has('json')) call.io.out(`${JSON.stringify(topics)}\n`);
-    else if (topics.length === 0)
-      call.io.out('No topics yet. They come when clients use them, or by: robust-server topic create NAME\n');
-    else
-      call.io.out(
-        table(
-          ['TOPIC', 'SHARDS', 'ENGINE', 'FROM'],
-          topics.map(({ name, shardCount, settings, origins }) => [
-            name,
-            shardCount,
-            settings.engine,
-            origins.engine ?? '',
-          ]),
-        ),
-      );
-    return EXIT.ok;
+    const rows = topics.map(({ name, shardCount, settings, origins }) => [
+      name,
+      shardCount,
+      settings.engine,
+      origins.engine ?? '',
+    ]);
+    return answer(call, topics, () =>
+      rows.length > 0
+        ? table(['TOPIC', 'SHARDS', 'ENGINE', 'FROM'], rows)
+        : 'No topics yet. They come when clients use them, or by: robust-server topic create NAME\n',
+    );
   },
 };
 
 export const topicCreate: Verb = {
+  ...ON_A_TOPIC,
   name: 'topic create',
   summary: 'Create a topic',
-  operands: 'TOPIC',
-  minOperands: 1,
   flags: { ...ADMIN_FLAG, ...SETTING_FLAGS, 'dry-run': DRY_RUN, json: JSON_FLAG },
   notes: ['What is set here is stored on the topic and wins over the rules of the configuration.'],
   async run(call) {
     const [name] = call.operands;
     const body = { name, settings: settingsOf(call, topicCreate), validateOnly: call.flags.has('dry-run') };
     const topic = await new AdminClient(call).json<TopicJson>('POST', TOPICS, body);
-    return tell(call, topic, call.flags.has('dry-run') ? 'could be created' : 'created');
+    return tell(call, topic, 'created');
   },
 };
 
 export const topicAlter: Verb = {
+  ...ON_A_TOPIC,
   name: 'topic alter',
   summary: 'Change settings of a live topic; a new engine takes the next segments while clients go on',
-  operands: 'TOPIC',
-  minOperands: 1,
   flags: {
     ...ADMIN_FLAG,
     ...ALTER_FLAGS,
@@ -127,42 +122,37 @@ export const topicAlter: Verb = {
       allowWeakerDurability: call.flags.has('allow-weaker-durability'),
       validateOnly: call.flags.has('dry-run'),
     });
-    return tell(call, topic, call.flags.has('dry-run') ? 'could be altered' : 'altered');
+    return tell(call, topic, 'altered');
   },
 };
 
 export const topicDescribe: Verb = {
+  ...ON_A_TOPIC,
   name: 'topic describe',
   summary: 'Show a topic: each setting and where it came from, shards, segments',
-  operands: 'TOPIC',
-  minOperands: 1,
   flags: { ...ADMIN_FLAG, json: JSON_FLAG },
   async run(call) {
     const topic = await new AdminClient(call).json<TopicWithShards>('GET', topicPath(call));
-    call.io.out(call.flags.has('json') ? `${JSON.stringify(topic)}\n` : describe(topic));
-    return EXIT.ok;
+    return answer(call, topic, () => describe(topic));
   },
 };
 
 export const topicDelete: Verb = {
+  ...ON_A_TOPIC,
   name: 'topic delete',
   summary: 'Delete a topic with all its records',
-  operands: 'TOPIC',
-  minOperands: 1,
   flags: { ...ADMIN_FLAG, json: JSON_FLAG },
   async run(call) {
     await new AdminClient(call).json('DELETE', topicPath(call));
     const [name] = call.operands;
-    call.io.out(call.flags.has('json') ? `${JSON.stringify({ deleted: name })}\n` : `Topic ${name} deleted.\n`);
-    return EXIT.ok;
+    return answer(call, { deleted: name }, () => `Topic ${name} deleted.\n`);
   },
 };
 
 export const topicRecover: Verb = {
+  ...ON_A_TOPIC,
   name: 'topic recover',
   summary: "Serve a topic again whose data is lost or damaged, giving up what can't be read",
-  operands: 'TOPIC',
-  minOperands: 1,
   flags: { ...ADMIN_FLAG, 'accept-loss': { help: 'Needed: say that the loss is accepted' }, json: JSON_FLAG },
   notes: ['First try to bring the medium back: what is given up is gone. Its offsets are never used again.'],
   async run(call) {
@@ -170,16 +160,10 @@ export const topicRecover: Verb = {
       throw usage(topicRecover, 'topic recover gives up data', 'Say so with --accept-loss.');
     const path = `${topicPath(call)}/recover`;
     const { lost } = await new AdminClient(call).json<{ lost: Lost[] }>('POST', path, { acceptLoss: true });
-    if (call.flags.has('json')) call.io.out(`${JSON.stringify(lost)}\n`);
-    else if (lost.length === 0) call.io.out('Nothing had to be given up.\n');
-    else
-      call.io.out(
-        table(
-          ['SHARD', 'LOST FROM', 'TO'],
-          lost.map(({ shard, base, end }) => [shard, base, end]),
-        ),
-      );
-    return EXIT.ok;
+    const rows = lost.map(({ shard, base, end }) => [shard, base, end]);
+    return answer(call, lost, () =>
+      rows.length > 0 ? table(['SHARD', 'LOST FROM', 'TO'], rows) : 'Nothing had to be given up.\n',
+    );
   },
 };
 
@@ -222,12 +206,20 @@ function place(settings: Record<string, Json>, path: readonly string[], value: J
   else settings[first] = { ...((settings[first] ?? {}) as Record<string, Json>), [second]: value };
 }
 
+/** Says what was done, or would be with `--dry-run`. */
 function tell(call: Call, topic: TopicJson, done: string): number {
-  if (call.flags.has('json')) call.io.out(`${JSON.stringify(topic)}\n`);
-  else
-    call.io.out(
-      `Topic ${topic.name} ${done}: ${topic.shardCount} ${topic.shardCount === 1 ? 'shard' : 'shards'} on engine ${String(topic.settings.engine)}.\n`,
-    );
+  const could = call.flags.has('dry-run') ? 'could be ' : '';
+  const shards = `${topic.shardCount} ${topic.shardCount === 1 ? 'shard' : 'shards'}`;
+  return answer(
+    call,
+    topic,
+    () => `Topic ${topic.name} ${could}${done}: ${shards} on engine ${String(topic.settings.engine)}.\n`,
+  );
+}
+
+/** As data with `--json`, for people otherwise. */
+function answer(call: Call, data: unknown, text: () => string): number {
+  call.io.out(call.flags.has('json') ? `${JSON.stringify(data)}\n` : text());
   return EXIT.ok;
 }
 
