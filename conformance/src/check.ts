@@ -8,6 +8,7 @@ import type {
   Shard,
   StorageEngine,
 } from '@robustmq/core';
+import type { FlakyLink } from './faults-net/flaky-link.ts';
 
 export type Area =
   | 'order'
@@ -45,6 +46,9 @@ export interface Promised {
   readonly timeoutMs?: number;
 }
 
+/** A check throws this when only its run can tell that the engine does not make the promise: it does no I/O that could be failed, say. */
+export class NotClaimed extends Error {}
+
 /** What checks count beside passing, for the card. */
 export interface Facts {
   /** I/O steps at which the engine was crashed or failed, and how many there were; `n/a`: its I/O does not go through `ctx.fs`. */
@@ -55,6 +59,8 @@ export interface Facts {
   readonly tornTails?: { readonly tried: number; readonly of: number } | 'n/a';
   /** Bytes of which one bit was turned, and how many there are. */
   readonly bitFlips?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** I/O steps that were made to fail, each in a run of its own, over all kinds of failure; `n/a`: there is no seam to fail them at. */
+  readonly faultSteps?: { readonly tried: number; readonly of: number } | 'n/a';
   /** Commands that the model ran against the oracle. */
   readonly modelCommands?: number;
   /** Processes killed with -9 under load, and the calls whose answers were checked; `n/a`: no child can be started (`module` is not given). */
@@ -121,6 +127,11 @@ export interface EngineHarness {
   dispose(): Promise<void>;
   /** For checks that make worlds of their own: those of an engine that lives on this machine. */
   readonly workshop?: Workshop;
+  /**
+   * Of an engine that talks to a service: all its connections go through it, and the checks of I/O faults spoil its requests. They call `reopen`
+   * again where it has failed because of that.
+   */
+  readonly link?: FlakyLink;
 }
 
 /** How the engine under test is opened on other media than the harness's own. */

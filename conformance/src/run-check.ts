@@ -1,6 +1,6 @@
 import { type EngineDefinition, systemClock } from '@robustmq/core';
 import { SeededRandom } from '@robustmq/core/testing';
-import type { Check, EngineHarness, Facts, ShardHarness } from './check.ts';
+import { type Check, type EngineHarness, type Facts, NotClaimed, type ShardHarness } from './check.ts';
 import { SegmentLog } from './segment-log.ts';
 import { ShardLog } from './shard-log.ts';
 
@@ -40,12 +40,13 @@ export async function runCheck(
   const alive = setInterval(() => {}, 60_000);
   try {
     const harness = await stage.open();
-    const runs = claimed(harness.canCrash);
+    let runs = claimed(harness.canCrash);
     let failure: { readonly error: unknown } | undefined;
     try {
       if (runs) await within(timeoutMs, runOn(check, definition, stage.kind, harness, options));
     } catch (error) {
-      failure = { error };
+      if (error instanceof NotClaimed) runs = false;
+      else failure = { error };
     }
     try {
       await within(timeoutMs, harness.dispose());

@@ -30,7 +30,7 @@ export async function runScorecard(
   const from = systemClock.monotonic();
   let facts: Facts = {};
   const onFacts = (more: Facts): void => {
-    facts = { ...facts, ...more };
+    facts = { ...facts, ...more, ...addedUp(facts.faultSteps, more.faultSteps) };
   };
   for (const check of checks) {
     if (!belongsOn(check, stage.kind) || options.only?.includes(check.id) === false) continue;
@@ -59,4 +59,11 @@ export function formatScorecard(name: string, cards: readonly Scorecard[]): stri
     `not claimed ${count('notClaimed')}`,
     `${cards.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(1)} s`,
   ].join('   ');
+}
+
+/** Several checks count fault steps, each of its own kind of failure. */
+function addedUp(so: Facts['faultSteps'], more: Facts['faultSteps']): Pick<Facts, 'faultSteps'> {
+  if (so === undefined || so === 'n/a' || more === undefined || more === 'n/a')
+    return more === undefined ? {} : { faultSteps: more };
+  return { faultSteps: { tried: so.tried + more.tried, of: so.of + more.of } };
 }

@@ -1,0 +1,59 @@
+import { openWorld, runCheck } from '@robustmq/conformance';
+import type { EngineDefinition } from '@robustmq/core';
+import memory from '@robustmq/engine-memory';
+import { describe, expect, it } from 'vitest';
+import type { Facts } from '../src/check.ts';
+import { ioFaultChecks } from '../src/checks/io-faults.ts';
+import { patience } from '../src/faults-io/ledger.ts';
+import { type Flaws, tinyFileEngine } from './tiny-file-engine.ts';
+
+async function run(
+  id: string,
+  definition: EngineDefinition,
+): Promise<{ readonly ran: boolean; readonly facts: Facts }> {
+  const check = ioFaultChecks.find((one) => one.id === id);
+  if (check === undefined) throw new Error(`no ${id}`);
+  let facts: Facts = {};
+  const stage = { kind: 'engine', open: () => openWorld(definition, { config: {} }) } as const;
+  const ran = await runCheck(check, definition, stage, {
+    onFacts: (more) => {
+      facts = { ...facts, ...more };
+    },
+  });
+  return { ran, facts };
+}
+
+describe('checks of I/O faults', () => {
+  it.each(ioFaultChecks.map(({ id }) => id))('%s passes a sound engine, and counts every step', async (id) => {
+    const { ran, facts } = await run(id, tinyFileEngine());
+    expect(ran).toBe(true);
+    if (id === 'SHARD-215' || id === 'SHARD-216') return;
+    if (typeof facts.faultSteps !== 'object') throw new Error('no steps were counted');
+    expect(facts.faultSteps.tried).toBeGreaterThan(5);
+    expect(facts.faultSteps.of).toBe(facts.faultSteps.tried);
+  });
+
+  it.each<[string, string, Flaws]>([
+    ['acknowledges a write that failed', 'SHARD-210', { swallowsWriteErrors: true }],
+    ['forgets whom to tell of a failure', 'SHARD-210', { hangs: true }],
+    ['is in the way of itself after a full disk', 'SHARD-211', { trustsNoTemporaryFile: true }],
+    ['goes on behind the half that a full disk has left', 'SHARD-212', { goesOnBehindTheHalf: true }],
+    ['calls a lost reply not applied', 'SHARD-213', { failedMeansNone: true }],
+    ['believes the sync after the one that failed', 'SHARD-214', { retriesSync: true }],
+    ['commits by arrival', 'SHARD-215', { commitsByArrival: true }],
+    ['acknowledges before the sync', 'SHARD-216', { syncsLater: true }],
+  ])('catch an engine that %s (%s)', { timeout: 60_000 }, async (_, id, flaws) => {
+    patience.hangsAfterMs = flaws.hangs === true ? 1000 : 10_000;
+    const failure: unknown = await run(id, tinyFileEngine(flaws)).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(Error);
+    expect((failure as Error).message).toContain(`${id} MUST`);
+  });
+
+  it('are not claimed by an engine that does no I/O', async () => {
+    const { ran, facts } = await run('SHARD-210', {
+      ...memory,
+      capabilities: { ...memory.capabilities, durability: 'fsync' },
+    } as EngineDefinition);
+    expect({ ran, facts }).toEqual({ ran: false, facts: { faultSteps: 'n/a' } });
+  });
+});
