@@ -2,12 +2,19 @@
  * The suite that proves a RobustMQ storage engine. See README.md for ten lines that run it.
  */
 export type { Area, Check, EngineHarness, Facts, Log, Promised, ShardHarness, Workshop } from './check.ts';
+export { formatFailure } from './cli/card.ts';
+export { type Proof, type ProveOptions, prove, type Step } from './cli/prove.ts';
+export { loadSubject, type Subject } from './cli/subject.ts';
+export { type Failure, judge, type Verdict } from './cli/verdict.ts';
 export { describePromises } from './describe.ts';
 export { checks, promises } from './promises.ts';
 export { type RunOptions, runCheck, type Stage } from './run-check.ts';
 export { formatScorecard, runScorecard, type Scorecard, type ScorecardOptions } from './scorecard.ts';
+export { type Settings, settingsOf } from './settings.ts';
 export { openShardWorld, type ShardWorldOptions } from './shard-world.ts';
 export {
+  type ConformanceOptions,
+  conformance,
   type EngineConformanceOptions,
   engineConformance,
   type Runner,

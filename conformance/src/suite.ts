@@ -2,11 +2,36 @@ import type { EngineDefinition } from '@robustmq/core';
 import type { EngineHarness, ShardHarness } from './check.ts';
 import { checks } from './promises.ts';
 import { belongsOn, type RunOptions, runCheck, type Stage } from './run-check.ts';
+import { type Settings, settingsOf } from './settings.ts';
+import { openShardWorld } from './shard-world.ts';
+import { openWorld, type WorldOptions } from './world.ts';
 
 /** What any test runner has. */
 export interface Runner {
-  describe(name: string, define: () => void): void;
-  it(name: string, run: () => Promise<void>): void;
+  describe(name: string, define: () => void): unknown;
+  /** The last one for runners with a time limit of their own that can be told a longer one so; others ignore it. */
+  it(name: string, run: () => Promise<void>, limitMs: number): unknown;
+}
+
+export interface ConformanceOptions extends Runner, RunOptions, Omit<WorldOptions, 'config'> {
+  readonly engine: EngineDefinition;
+  /** Of the instance; what is missing has the defaults of the engine's schema. */
+  readonly settings?: Settings;
+}
+
+/**
+ * Defines all checks of an engine that lives on this machine: of it alone, and of a shard above it. `module` is what a child process
+ * imports to get at the engine (`import.meta.resolve('../src/index.ts')`): without it nothing can be killed with -9.
+ */
+export function conformance(options: ConformanceOptions): void {
+  const { engine, settings, module, adjust } = options;
+  const world: WorldOptions = {
+    config: settingsOf(engine, settings),
+    ...(module === undefined ? {} : { module }),
+    ...(adjust === undefined ? {} : { adjust }),
+  };
+  engineConformance({ ...options, open: () => openWorld(engine, world) });
+  shardConformance({ ...options, open: () => openShardWorld(engine, world) });
 }
 
 export interface EngineConformanceOptions extends Runner, RunOptions {
@@ -41,9 +66,15 @@ function define(
     for (const check of checks) {
       if (!belongsOn(check, stage.kind)) continue;
       if (check.claimed?.(engine.capabilities, { canCrash: true }) === false) continue;
-      it(`${check.id} ${check.level} ${check.promise}`, async () => {
+      const run = async (): Promise<void> => {
         await runCheck(check, engine, stage, options);
-      });
+      };
+      // the check's own limit is told first: it says which promise hangs
+      it(
+        `${check.id} ${check.level} ${check.promise}`,
+        run,
+        2 * (check.timeoutMs ?? options.timeoutMs ?? 20_000) + 5000,
+      );
     }
   });
 }
