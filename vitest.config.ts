@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: [
-      '{core,conformance,meta,server,engines/*,brokers/*}/test/**/*.test.ts',
+      '{core,conformance,create-robust-engine,meta,server,engines/*,brokers/*}/test/**/*.test.ts',
       'test/*.test.ts',
       'test/crash/*.test.ts',
       'test/packed/*.test.ts',

@@ -240,7 +240,7 @@ export interface SourceFile {
   readonly text: string;
 }
 
-const PACKAGES = ['core', 'conformance', 'meta', 'server'];
+const PACKAGES = ['core', 'conformance', 'create-robust-engine', 'meta', 'server'];
 let cached: readonly SourceFile[] | undefined;
 
 /** The TypeScript of all packages, tests left out. */
