@@ -1,9 +1,9 @@
 import type { Clock } from '@robustmq/core';
 import { systemClock } from '@robustmq/core';
 import { expect, it } from 'vitest';
+import { openNode } from '../../../core/test/storage/harness.ts';
 import { makeBatch } from './support/batch.ts';
 import { CoreClient, settled } from './support/core-client.ts';
-import { openRealStorage } from './support/real-storage.ts';
 import { fetchOne } from './support/requests.ts';
 
 it('10,000 waiting fetches share one timer, and all wake by one commit', async () => {
@@ -24,7 +24,7 @@ it('10,000 waiting fetches share one timer, and all wake by one commit', async (
       };
     },
   };
-  const storage = await openRealStorage({ clock });
+  const { storage } = await openNode({ clock });
   const topic = await storage.createTopic('t');
   const shard = storage.shard(topic, 0);
   await shard.append([makeBatch()]);

@@ -1,8 +1,8 @@
 import { encodeBatch, type StorageAdapter } from '@robustmq/core';
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { openNode } from '../../../core/test/storage/harness.ts';
 import { FakeStorage } from '../../common/test/fake-storage.ts';
-import { realStorage } from './real-storage.ts';
 import { startOn } from './start-broker.ts';
 
 const clients: MqttClient[] = [];
@@ -35,9 +35,15 @@ function inbox(client: MqttClient): { packets: IPublishPacket[]; count(wanted: n
   return { packets, count };
 }
 
+async function coresOwn(): Promise<StorageAdapter> {
+  const node = await openNode();
+  onTestFinished(() => node.close());
+  return node.storage;
+}
+
 const storages: [string, () => Promise<StorageAdapter>][] = [
   ['a fake storage', async () => new FakeStorage()],
-  ['the storage layer', realStorage],
+  ['the storage layer', coresOwn],
 ];
 
 describe.each(storages)('on %s', (_name, open) => {

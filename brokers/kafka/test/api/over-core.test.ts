@@ -1,16 +1,16 @@
 import type { Storage } from '@robustmq/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openNode } from '../../../../core/test/storage/harness.ts';
 import { ERRORS } from '../../src/error-codes.ts';
 import { makeBatch } from '../support/batch.ts';
 import { CoreClient, type Message, settled } from '../support/core-client.ts';
-import { openRealStorage } from '../support/real-storage.ts';
 import { fetchOne, produceTo } from '../support/requests.ts';
 
 let storage: Storage;
 let client: CoreClient<Storage>;
 
 beforeEach(async () => {
-  storage = await openRealStorage();
+  ({ storage } = await openNode());
   client = new CoreClient({}, { storage });
 });
 

@@ -8,9 +8,9 @@ import {
   systemRandom,
   unreadMetrics,
 } from '@robustmq/core';
+import { openNode } from '../../../../core/test/storage/harness.ts';
 import kafka, { DEFAULT_SETTINGS, type KafkaSettings } from '../../src/index.ts';
 import { FakeStorage } from './fake-storage.ts';
-import { openRealStorage } from './real-storage.ts';
 
 export interface RunningBroker<S extends StorageAdapter> {
   readonly broker: Broker;
@@ -63,5 +63,5 @@ export async function runBrokerOver<S extends StorageAdapter>(
 /** The storages that client tests run over: the fake, and core's own on the memory engine. */
 export const STORAGES: readonly { readonly over: string; open(): Promise<StorageAdapter> }[] = [
   { over: 'the fake storage', open: async () => new FakeStorage() },
-  { over: 'core on the memory engine', open: () => openRealStorage() },
+  { over: 'core on the memory engine', open: async () => (await openNode()).storage },
 ];
