@@ -1,0 +1,36 @@
+import { Weather } from './weather.ts';
+
+/** A fake object store: conditional puts, ranged reads, lists; calls overtake each other, requests and replies get lost. */
+export class ObjectStore {
+  readonly objects: Map<string, Uint8Array> = new Map();
+  readonly weather: Weather;
+  puts = 0;
+
+  constructor(seed: number) {
+    this.weather = new Weather(seed, 0.03);
+  }
+
+  /** @returns false when there is an object of that name */
+  putNew(key: string, bytes: Uint8Array): Promise<boolean> {
+    // what the caller does with its bytes after the call is its own affair
+    const body = Uint8Array.from(bytes);
+    return this.weather.pass(() => {
+      this.puts++;
+      if (this.objects.has(key)) return false;
+      this.objects.set(key, body);
+      return true;
+    });
+  }
+
+  get(key: string, at: number, bytes: number): Promise<Uint8Array | undefined> {
+    return this.weather.pass(() => this.objects.get(key)?.slice(at, at + bytes));
+  }
+
+  delete(key: string): Promise<void> {
+    return this.weather.pass(() => void this.objects.delete(key));
+  }
+
+  list(prefix: string): Promise<string[]> {
+    return this.weather.pass(() => [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort());
+  }
+}
