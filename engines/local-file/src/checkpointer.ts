@@ -40,6 +40,8 @@ export interface CheckpointerOptions {
 
 const CONCURRENT = 3;
 const RETRY_MS = 1000;
+/** So long after a start the disk belongs to those who recover their segments. */
+const START_MS = 5000;
 const REWRITE_BYTES = 1024 * 1024;
 /** So long rounds may fail before a person is told. */
 const TROUBLE_MS = 10_000;
@@ -57,6 +59,11 @@ export class Checkpointer {
   #place: WalPlace;
   #running: Promise<void> | undefined;
   #retry: Timer | undefined;
+  #start: Timer | undefined;
+  /** Has the round that copies what a start has found in the log go as fast as any other. */
+  #hurry: (() => void) | undefined;
+  /** No round has succeeded yet. */
+  #first = true;
   #closed = false;
   /** When the first of the rounds failed that have failed since. */
   #failingSince: number | undefined;
@@ -88,9 +95,21 @@ export class Checkpointer {
 
   /** Called after each group: begins a round when it is time. */
   progress(): void {
+    const { files, checkpointBytes } = this.#options;
+    // whoever appends would have to wait for it
+    if (this.#hurry !== undefined && !files.spare) this.#hurry();
     if (this.#running !== undefined || this.#retry !== undefined || this.#closed) return;
-    if (this.distance < this.#options.checkpointBytes && this.#options.files.spare) return;
+    if (files.spare && (this.#start !== undefined || this.distance < checkpointBytes)) return;
     void this.run();
+  }
+
+  /** Begins the first round when those who wait for the start have had their turn, or when the log runs out of files. */
+  runSoon(): void {
+    this.#start = this.#options.clock.timer(START_MS, () => {
+      this.#start = undefined;
+      void this.run();
+    });
+    this.progress();
   }
 
   /** There may be room on the disk again. */
@@ -102,6 +121,8 @@ export class Checkpointer {
 
   /** One round. Never rejects: what could not be synced keeps its place in the log, and is tried again. */
   run(): Promise<void> {
+    this.#start?.cancel();
+    this.#start = undefined;
     this.#running ??= this.#round().finally(() => {
       this.#running = undefined;
       // the log may have filled up meanwhile: with no file left to write, no group will ask for the next round
@@ -113,6 +134,8 @@ export class Checkpointer {
   async close(): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
+    this.#start?.cancel();
+    this.#hurry?.();
     await this.#running;
     const { table, wal } = this.#options;
     if (table.dirtyCount > CLOSE_LIMIT || wal.dead !== undefined) return;
@@ -137,7 +160,15 @@ export class Checkpointer {
         }
     };
     try {
-      await Promise.all(Array.from({ length: CONCURRENT }, persist));
+      // after a start there may be as much as the whole log: one at a time leaves the disk and the threads to others
+      const turns = [persist()];
+      const hurry = (): void => {
+        while (turns.length < CONCURRENT) turns.push(persist());
+      };
+      if (this.#first && files.spare && !this.#closed) this.#hurry = hurry;
+      else hurry();
+      for (let turn = 0; turn < turns.length; turn++) await turns[turn];
+      this.#hurry = undefined;
       if (dirty.length > 0 || this.#removed || this.#footers.length > 0) {
         this.#removed = false;
         await fs.syncDirectory(paths.dir);
@@ -160,6 +191,7 @@ export class Checkpointer {
   }
 
   #succeeded(): void {
+    this.#first = false;
     this.#failingSince = undefined;
     if (!this.#troubled) return;
     this.#troubled = false;

@@ -150,7 +150,7 @@ async function openLocked(
     throw error;
   }
   // what lies in the log is copied into segment files from there, a segment after the other
-  if (rebuild.appends > 0 || survey.replay.length > 0) void checkpointer.run();
+  if (rebuild.appends > 0 || survey.replay.length > 0) checkpointer.runSoon();
   const facts = { appends: rebuild.appends, damagedBytes: rebuild.damagedBytes, torn, open: table.size };
   const message = 'local-file is open';
   if (rebuild.damagedBytes > 0 || table.suspect) logger.error({ dir, ...facts }, `${message}, with damage`);
