@@ -1,10 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import {
   type AppendResult,
-  BATCH_HEADER_BYTES,
+  type CreateTopicOptions,
   checkBatch,
+  isStorageError,
   nextOffset,
   patchOffsetAndEpoch,
   type ReadOptions,
+  readHeader,
+  type SegmentInfo,
   type Shard,
   type ShardOffsets,
   type ShardRead,
@@ -12,47 +16,57 @@ import {
   StorageError,
   type Topic,
   type TopicEvent,
+  type TopicSettings,
 } from '@robustmq/core';
 
-/** Just enough of the storage layer, in memory, with switches for what a broker must live with. */
-export class FakeStorage implements StorageAdapter {
-  readonly #topics = new Map<string, { topic: Topic; shards: FakeShard[] }>();
-  readonly #watchers = new Set<(event: TopicEvent) => void>();
-  autoCreate = true;
-  #ids = 0;
+const DEFAULTS: TopicSettings = {
+  engine: 'fake',
+  engineSettings: {},
+  shards: 1,
+  retention: { ms: 604_800_000, bytes: -1 },
+  segment: { bytes: 1_073_741_824, ms: 604_800_000 },
+  cleanup: 'delete',
+  deleteRetentionMs: 86_400_000,
+  maxMessageBytes: 1_048_588,
+};
 
-  async createTopic(name: string, options: { overrides?: { shards?: number | null } } = {}): Promise<Topic> {
-    if (this.#topics.has(name)) throw new StorageError('TOPIC_EXISTS', name);
-    const shards = options.overrides?.shards ?? 1;
+/** The brokers' page of core in memory, with handles for what a real store only does on a bad day. */
+export class FakeStorage implements StorageAdapter {
+  autoCreate = true;
+  readonly #topics = new Map<string, { readonly topic: Topic; readonly shards: readonly FakeShard[] }>();
+  readonly #watchers = new Set<(event: TopicEvent) => void>();
+  readonly #waiting = new Set<() => void>();
+  #producerId = 1000;
+
+  /** How many wait for records right now. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  async createTopic(name: string, options: CreateTopicOptions = {}): Promise<Topic> {
+    if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..')
+      throw new StorageError('TOPIC_INVALID', `${name} is no topic name`);
+    if (this.#topics.has(name)) throw new StorageError('TOPIC_EXISTS', `topic ${name} exists`);
+    const settings = settingsFrom(options);
     const topic: Topic = {
       name,
-      id: `topic-${this.#ids++}`,
-      shards,
+      id: randomUUID(),
+      shards: settings.shards,
       internal: name.startsWith('__'),
-      origins: {},
-      settings: {
-        engine: 'fake',
-        engineSettings: {},
-        shards,
-        retention: { ms: -1, bytes: -1 },
-        segment: { bytes: 1 << 30, ms: 1 << 30 },
-        cleanup: 'delete',
-        deleteRetentionMs: 0,
-        maxMessageBytes: 1_048_576,
-      },
+      settings,
+      origins: options.overrides?.retention?.ms === undefined ? {} : { 'retention.ms': 'topic' },
     };
-    this.#topics.set(name, {
-      topic,
-      shards: Array.from({ length: shards }, (_, index) => new FakeShard(topic, index)),
-    });
+    if (options.validateOnly === true) return topic;
+    const shards = Array.from({ length: topic.shards }, (_, i) => new FakeShard(topic, i, this.#waiting));
+    this.#topics.set(name, { topic, shards });
     for (const tell of this.#watchers) tell({ type: 'created', topic });
     return topic;
   }
 
   async ensureTopic(name: string): Promise<Topic> {
-    const known = this.#topics.get(name)?.topic;
+    const known = this.topic(name);
     if (known !== undefined) return known;
-    if (!this.autoCreate) throw new StorageError('TOPIC_UNKNOWN', name);
+    if (!this.autoCreate) throw new StorageError('TOPIC_UNKNOWN', `no topic ${name}`);
     return this.createTopic(name);
   }
 
@@ -61,10 +75,10 @@ export class FakeStorage implements StorageAdapter {
   }
 
   async deleteTopic(name: string): Promise<void> {
-    const known = this.#topics.get(name);
-    if (known === undefined) throw new StorageError('TOPIC_UNKNOWN', name);
+    const topic = this.topic(name);
+    if (topic === undefined) throw new StorageError('TOPIC_UNKNOWN', `no topic ${name}`);
     this.#topics.delete(name);
-    for (const tell of this.#watchers) tell({ type: 'deleted', topic: known.topic });
+    for (const tell of this.#watchers) tell({ type: 'deleted', topic });
   }
 
   topic(name: string): Topic | undefined {
@@ -98,7 +112,7 @@ export class FakeStorage implements StorageAdapter {
   }
 
   shard(topic: Topic, index: number): FakeShard {
-    const shard = this.#topics.get(topic.name)?.shards[index];
+    const shard = this.shards(topic)[index];
     if (shard === undefined) throw new StorageError('SHARD_UNKNOWN', `${topic.name}/${index}`);
     return shard;
   }
@@ -108,108 +122,161 @@ export class FakeStorage implements StorageAdapter {
   }
 
   async allocateProducerId(): Promise<number> {
-    return this.#ids++;
+    return this.#producerId++;
   }
 
-  async wait(): Promise<void> {}
+  wait(
+    positions: readonly { readonly shard: Shard; readonly from: number }[],
+    options: { readonly maxWaitMs: number; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    // all shards of this storage are fakes
+    const news = (): boolean => positions.some(({ shard, from }) => (shard as FakeShard).end > from);
+    return waitFor(news, this.#waiting, options);
+  }
 }
 
 export class FakeShard implements Shard {
   readonly topic: Topic;
   readonly index: number;
-  readonly owner = 1;
-  readonly unavailable = undefined;
-  /** Appends so far, in bytes of batches. */
-  appends = 0;
+  owner = 1;
+  unavailable: StorageError | undefined;
+  epoch = 5;
+  logStart = 0;
+  end = 0;
   /** The next appends fail so, one error each. */
   failures: StorageError[] = [];
-  /** Set: appends wait for it. */
+  /** Set: appends wait for it before they take effect. */
   gate: Promise<void> | undefined;
+  /** What `ready` gives. */
+  credit: Promise<void> | undefined;
+  /** How often it was read. */
   reads = 0;
-  readonly #batches: { bytes: Uint8Array; base: number; next: number }[] = [];
-  #end = 0;
-  #start = 0;
-  #waiting: (() => void)[] = [];
+  /** What the store keeps, */
+  readonly batches: Buffer[] = [];
+  /** and the very bytes it was given, also those that still wait at the gate. */
+  readonly given: Uint8Array[] = [];
+  readonly #sequences = new Map<number, number>();
+  readonly #waiting: Set<() => void>;
 
-  constructor(topic: Topic, index: number) {
+  constructor(topic: Topic, index: number, waiting: Set<() => void>) {
     this.topic = topic;
     this.index = index;
+    this.#waiting = waiting;
   }
 
   async append(batches: readonly Uint8Array[]): Promise<AppendResult> {
+    for (const batch of batches) checkBatch(batch);
+    this.given.push(...batches);
     const failure = this.failures.shift();
     if (this.gate !== undefined) await this.gate;
-    if (failure !== undefined && failure.outcome === 'none') throw failure;
-    const base = this.#end;
-    for (const bytes of batches) {
-      patchOffsetAndEpoch(bytes, this.#end, 1);
-      const header = checkBatch(bytes);
-      this.#batches.push({ bytes, base: header.baseOffset, next: nextOffset(header) });
-      this.#end = nextOffset(header);
-      this.appends++;
-    }
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const wake of waiting) wake();
+    // one with an unknown outcome has been applied all the same
+    if (failure !== undefined && !(isStorageError(failure) && failure.outcome === 'unknown')) throw failure;
+    const base = this.end;
+    for (const batch of batches) if (!this.#take(batch)) return { base, next: base, duplicate: true };
+    const next = this.end;
+    for (const check of [...this.#waiting]) check();
     if (failure !== undefined) throw failure;
-    return { base, next: this.#end, duplicate: false };
+    return { base, next, duplicate: false };
   }
 
-  ready(): undefined {
-    return undefined;
+  /** False for a batch that its producer has sent before. */
+  #take(batch: Uint8Array): boolean {
+    const { producerId, baseSequence, recordCount, lastOffsetDelta } = readHeader(batch);
+    if (producerId >= 0) {
+      const expected = this.#sequences.get(producerId) ?? 0;
+      if (baseSequence > expected) throw new StorageError('SEQUENCE_GAP', `${baseSequence}, not ${expected}`);
+      if (baseSequence < expected) return false;
+      this.#sequences.set(producerId, baseSequence + recordCount);
+    }
+    patchOffsetAndEpoch(batch, this.end, this.epoch);
+    this.end += lastOffsetDelta + 1;
+    this.batches.push(Buffer.from(batch));
+    return true;
   }
 
-  async read(from: number, options: ReadOptions): Promise<ShardRead> {
+  ready(): Promise<void> | undefined {
+    return this.credit;
+  }
+
+  async read(from: number, { maxBytes, maxWaitMs = 0, signal }: ReadOptions): Promise<ShardRead> {
     this.reads++;
-    if (from < this.#start)
-      throw new StorageError('OFFSET_TRIMMED', 'gone', { offsets: { start: this.#start, end: this.#end } });
-    if (from >= this.#end && (options.maxWaitMs ?? 0) > 0)
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-        options.signal?.addEventListener('abort', () => resolve());
-      });
-    const chunks: Uint8Array[] = [];
+    const known = { offsets: { start: this.logStart, end: this.end } };
+    if (from < this.logStart) throw new StorageError('OFFSET_TRIMMED', `${from}`, known);
+    if (from > this.end) throw new StorageError('OFFSET_BEYOND_END', `${from}`, known);
+    if (maxWaitMs > 0)
+      await waitFor(() => this.end > from, this.#waiting, signal === undefined ? { maxWaitMs } : { maxWaitMs, signal });
+    const chunks: Buffer[] = [];
     let bytes = 0;
     let next = from;
-    for (const batch of this.#batches) {
-      if (batch.next <= from) continue;
-      if (chunks.length > 0 && bytes + batch.bytes.length > options.maxBytes) break;
-      chunks.push(batch.bytes);
-      bytes += batch.bytes.length;
-      next = batch.next;
+    for (const batch of this.batches) {
+      const header = readHeader(batch);
+      if (nextOffset(header) <= from) continue;
+      if (bytes > 0 && bytes + batch.length > maxBytes) break;
+      chunks.push(batch);
+      bytes += batch.length;
+      next = nextOffset(header);
     }
-    return { chunks, bytes, next, offsets: await this.offsets() };
+    return { chunks, bytes, next, offsets: this.#offsets() };
   }
 
   async offsets(): Promise<ShardOffsets> {
-    return { logStart: this.#start, committed: this.#end, lastStable: this.#end, epoch: 1 };
+    return this.#offsets();
   }
 
-  async offsetForTimestamp(): Promise<undefined> {
-    return undefined;
+  async offsetForTimestamp(timestamp: number): Promise<{ offset: number; timestamp: number } | undefined> {
+    const found = this.batches.map((batch) => readHeader(batch)).find((header) => header.maxTimestamp >= timestamp);
+    return found === undefined ? undefined : { offset: found.baseOffset, timestamp: found.maxTimestamp };
   }
 
   async endOffsetForEpoch(epoch: number): Promise<{ epoch: number; end: number }> {
-    return { epoch, end: this.#end };
+    return { epoch: Math.min(epoch, this.epoch), end: this.end };
   }
 
   async trim(before: number): Promise<number> {
-    this.#start = before;
+    this.logStart = before;
     return before;
   }
 
-  async segments(): Promise<[]> {
+  async segments(): Promise<readonly SegmentInfo[]> {
     return [];
   }
 
-  /** Bytes of all batches, headers included. */
-  get bytes(): number {
-    return this.#batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
-  }
-
-  get records(): number {
-    return this.#end;
+  #offsets(): ShardOffsets {
+    return { logStart: this.logStart, committed: this.end, lastStable: this.end, epoch: this.epoch };
   }
 }
 
-export const EMPTY_BATCH_BYTES = BATCH_HEADER_BYTES;
+/** Until it is so, time is up or the signal is aborted; `waiting` holds what each append calls. */
+async function waitFor(
+  isSo: () => boolean,
+  waiting: Set<() => void>,
+  { maxWaitMs, signal }: { readonly maxWaitMs: number; readonly signal?: AbortSignal },
+): Promise<void> {
+  if (isSo() || signal?.aborted) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      waiting.delete(check);
+      resolve();
+    };
+    const check = (): void => {
+      if (isSo()) done();
+    };
+    const timer = setTimeout(done, maxWaitMs);
+    waiting.add(check);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
+
+function settingsFrom({ overrides = {} }: CreateTopicOptions): TopicSettings {
+  return {
+    ...DEFAULTS,
+    engine: overrides.engine ?? DEFAULTS.engine,
+    shards: overrides.shards ?? DEFAULTS.shards,
+    cleanup: overrides.cleanup ?? DEFAULTS.cleanup,
+    retention: {
+      ms: overrides.retention?.ms ?? DEFAULTS.retention.ms,
+      bytes: overrides.retention?.bytes ?? DEFAULTS.retention.bytes,
+    },
+  };
+}

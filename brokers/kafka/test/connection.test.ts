@@ -25,7 +25,7 @@ describe('a connection', () => {
     const client = new CoreClient();
     const topic = await client.storage.createTopic('t');
     let go = (): void => {};
-    client.storage.shard(topic, 0).stall = new Promise((resolve) => {
+    client.storage.shard(topic, 0).gate = new Promise((resolve) => {
       go = resolve;
     });
     client.send(0, 7, produceTo('t'));
@@ -41,15 +41,15 @@ describe('a connection', () => {
     const client = new CoreClient({ settings: { maxInFlightPerConnection: 2 } });
     const topic = await client.storage.createTopic('t');
     let go = (): void => {};
-    client.storage.shard(topic, 0).stall = new Promise((resolve) => {
+    client.storage.shard(topic, 0).gate = new Promise((resolve) => {
       go = resolve;
     });
     for (let i = 0; i < 5; i++) client.send(0, 7, produceTo('t'));
     await settled();
     expect(client.connection.inFlight).toBe(2);
     expect(client.reading).toBe(false);
-    expect(client.storage.shard(topic, 0).end).toBe(2);
-    client.storage.shard(topic, 0).stall = undefined;
+    expect(client.storage.shard(topic, 0).given.length).toBe(2);
+    client.storage.shard(topic, 0).gate = undefined;
     go();
     await settled();
     expect(client.correlationIds()).toEqual([1, 2, 3, 4, 5]);
@@ -99,7 +99,7 @@ describe('a connection', () => {
     const client = new CoreClient({ memory });
     const topic = await client.storage.createTopic('t');
     let go = (): void => {};
-    client.storage.shard(topic, 0).stall = new Promise((resolve) => {
+    client.storage.shard(topic, 0).gate = new Promise((resolve) => {
       go = resolve;
     });
     client.send(0, 7, produceTo('t'));
@@ -129,7 +129,7 @@ describe('a connection', () => {
     const client = new CoreClient();
     const topic = await client.storage.createTopic('t');
     let go = (): void => {};
-    client.storage.shard(topic, 0).stall = new Promise((resolve) => {
+    client.storage.shard(topic, 0).gate = new Promise((resolve) => {
       go = resolve;
     });
     client.send(0, 7, produceTo('t'));

@@ -67,7 +67,7 @@ describe('acknowledgements', () => {
     const wire = await connected(started.port, 4, 'a');
     wire.send(publishBytes(4, 'x', '1', 1, 7));
     expect(hex(await wire.next())).toBe('40020007');
-    expect(shard.records).toBe(1);
+    expect(shard.end).toBe(1);
     wire.destroy();
   });
 
@@ -317,7 +317,7 @@ describe('pressure', () => {
       const ack = await wire.next();
       if (hex(ack) !== hex(Buffer.of(0x40, 2, at >> 8, at & 255))) throw new Error(`PUBACK ${at}: ${hex(ack)}`);
     }
-    expect(shard.records).toBe(count);
+    expect(shard.end).toBe(count);
     expect(memory.used).toBe(0);
     wire.destroy();
   });

@@ -59,7 +59,7 @@ describe('Produce', () => {
     await settled();
     expect(client.correlationIds()).toEqual([2]);
     expect(shard.end).toBe(1);
-    shard.failure = new StorageError('DISK_FULL', 'no room');
+    shard.failures = [new StorageError('DISK_FULL', 'no room')];
     client.send(PRODUCE, 7, produceTo('t', { acks: 0 }));
     await settled();
     expect(client.closed).toBe('flushed');

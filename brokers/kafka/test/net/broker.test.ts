@@ -95,7 +95,7 @@ describe('the Kafka listener', () => {
     const { broker, storage, connect } = await run();
     const topic = await storage.createTopic('t');
     let go = (): void => {};
-    storage.shard(topic, 0).stall = new Promise((resolve) => {
+    storage.shard(topic, 0).gate = new Promise((resolve) => {
       go = resolve;
     });
     const busy = await connect();
@@ -103,7 +103,7 @@ describe('the Kafka listener', () => {
     idle.send(18, 0, {});
     await idle.frame();
     busy.send(0, 7, produceTo('t'));
-    while (storage.shard(topic, 0).end === 0) await new Promise((resolve) => setImmediate(resolve));
+    while (storage.shard(topic, 0).given.length === 0) await new Promise((resolve) => setImmediate(resolve));
     const drained = broker.drain();
     await idle.closed;
     await expect(RawClient.connect(broker.listeners()[0]?.port ?? 0)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
@@ -166,7 +166,7 @@ describe('a disk that stalls', () => {
     const topic = await storage.createTopic('t');
     const shard = storage.shard(topic, 0);
     let go = (): void => {};
-    shard.stall = new Promise((resolve) => {
+    shard.gate = new Promise((resolve) => {
       go = resolve;
     });
     const batch = makeBatch({ payload: 100_000 });
@@ -180,7 +180,7 @@ describe('a disk that stalls', () => {
       await other.frame();
     }
     expect(memory.peak).toBeLessThanOrEqual(limit);
-    shard.stall = undefined;
+    shard.gate = undefined;
     go();
     for (const producer of producers) for (let i = 0; i < 10; i++) await producer.frame();
     expect(shard.end).toBe(100);

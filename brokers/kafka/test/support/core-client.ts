@@ -8,6 +8,7 @@ import {
   unreadMetrics,
 } from '@robustmq/core';
 import { VirtualClock } from '@robustmq/core/testing';
+import { FakeStorage } from '../../../common/test/fake-storage.ts';
 import { apis } from '../../src/api/registry.ts';
 import { Connection, type ConnectionPort, type ConnectionServices } from '../../src/connection.ts';
 import { createMetrics } from '../../src/metrics.ts';
@@ -17,7 +18,6 @@ import type { Encodable, MessageTable } from '../../src/schema/table.ts';
 import { DEFAULT_SETTINGS, type KafkaSettings } from '../../src/settings.ts';
 import { Reader } from '../../src/wire/reader.ts';
 import { Writer } from '../../src/wire/writer.ts';
-import { FakeStorage } from './fake-storage.ts';
 
 /** Whatever a decoder gave; tests look into it with `toMatchObject`. */
 export type Message = Record<string, unknown>;

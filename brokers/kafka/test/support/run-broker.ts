@@ -9,8 +9,8 @@ import {
   unreadMetrics,
 } from '@robustmq/core';
 import { openNode } from '../../../../core/test/storage/harness.ts';
+import { FakeStorage } from '../../../common/test/fake-storage.ts';
 import kafka, { DEFAULT_SETTINGS, type KafkaSettings } from '../../src/index.ts';
-import { FakeStorage } from './fake-storage.ts';
 
 export interface RunningBroker<S extends StorageAdapter> {
   readonly broker: Broker;
