@@ -27,28 +27,36 @@ export async function main(words: readonly string[]): Promise<void> {
       clean();
       process.exit(INTERRUPTED);
     });
-  try {
-    process.exitCode = await run(words);
-  } catch (error) {
-    if (error instanceof UsageError) process.stderr.write(`robust-conformance: ${error.message}\n\n${USAGE}`);
-    else
-      process.stderr.write(
-        `robust-conformance: ${error instanceof RobustError ? describeError(error) : stackOf(error)}\n`,
-      );
-    process.exitCode = WRONG;
-  }
+  process.exitCode = await command(words, { cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr });
   clean();
   endSoon();
 }
 
-async function run(words: readonly string[]): Promise<number> {
+export interface Terminal {
+  readonly cwd: string;
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
+}
+
+/** @returns the exit code */
+export async function command(words: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    return await run(words, terminal);
+  } catch (error) {
+    const told = error instanceof UsageError ? `${error.message}\n\n${USAGE}` : `${textOf(error)}\n`;
+    terminal.stderr.write(`robust-conformance: ${told}`);
+    return WRONG;
+  }
+}
+
+async function run(words: readonly string[], { cwd, stdout, stderr }: Terminal): Promise<number> {
   const given = parseArguments(words);
   if (given === 'help' || given === 'version') {
-    process.stdout.write(given === 'help' ? USAGE : `${suiteVersion()}\n`);
+    stdout.write(given === 'help' ? USAGE : `${suiteVersion()}\n`);
     return 0;
   }
-  const subject = await loadSubject(given.module, { cwd: process.cwd(), config: given.config });
-  const progress = new Progress(process.stderr);
+  const subject = await loadSubject(given.module, { cwd, config: given.config });
+  const progress = new Progress(stderr);
   const proof = await prove(subject, {
     only: given.only,
     seed: given.seed,
@@ -59,8 +67,8 @@ async function run(words: readonly string[]): Promise<number> {
   progress.clear();
   const verdict = judge(proof);
   const write = { text: formatCard, json: formatJson, markdown: formatMarkdown }[given.output];
-  process.stdout.write(write(proof, verdict));
-  if (given.output !== 'text' && verdict.failures.length > 0) process.stderr.write(formatCard(proof, verdict));
+  stdout.write(write(proof, verdict));
+  if (given.output !== 'text' && verdict.failures.length > 0) stderr.write(formatCard(proof, verdict));
   return verdict.allMustPassed ? 0 : FAILED;
 }
 
@@ -87,6 +95,7 @@ function endSoon(): void {
   }, 3000).unref();
 }
 
-function stackOf(error: unknown): string {
+function textOf(error: unknown): string {
+  if (error instanceof RobustError) return describeError(error);
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

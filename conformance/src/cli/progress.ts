@@ -1,10 +1,11 @@
+import type { Terminal } from './main.ts';
 import type { Step } from './prove.ts';
 
 /** Tells what goes on: one line that changes on a terminal, a line for each check elsewhere. */
 export class Progress {
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: Terminal['stderr'];
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(stream: Terminal['stderr']) {
     this.#stream = stream;
   }
 

@@ -1,0 +1,146 @@
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { command } from '../../src/cli/main.ts';
+import { changed, emptyFolder } from './engines.ts';
+import { BIN, node } from './process.ts';
+
+const MEMORY = '@robustmq/engine-memory';
+/** One that loses the order of a list: SHARD-102 is about that. */
+const UNORDERED = changed(
+  '',
+  'const list = engine.list.bind(engine); engine.list = async (o) => (await list(o)).reverse();',
+);
+
+describe('robust-conformance', { timeout: 120_000 }, () => {
+  it('proves a package, prints the whole card, and ends by itself with 0', async () => {
+    const { code, stdout, stderr } = await node([BIN, MEMORY]);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(
+      /^memory \S+ \(package @robustmq\/engine-memory\)\n {2}passed +\d+ \(engine \d+, shard \d+\)\n {2}failed +0\n/,
+    );
+    expect(stdout).toMatch(/not claimed +\d+ \(.*SHARD-020/);
+    expect(stdout).toMatch(/durability +none claimed; shown: n\/a/);
+    expect(stdout).toMatch(/append, 1 in flight +[\d,]+\/s of 1024 bytes; the disk alone.*; ratio \d/);
+    expect(stdout).toMatch(/read in order +[\d,]+ MiB\/s/);
+    expect(stdout).toMatch(/versions +engine \S+, contract \S+, suite \S+/);
+    expect(stdout).toMatch(/seed +1\n/);
+    expect(stdout).toContain('All MUST passed.');
+    // not a terminal: a line for each check
+    expect(stderr).toMatch(/^\[ +1\/\d+\] engine SHARD-001 passed$/m);
+    expect(stderr).not.toContain('keeps the process alive');
+  });
+
+  it('says of a failure the promise, why it exists, what was seen, and how to run just this; and ends with 1', async () => {
+    await using place = await emptyFolder();
+    await place.write('engine.mjs', UNORDERED);
+    const words = [BIN, './engine.mjs', '--only', 'SHARD-001,102', '--seed', '7'];
+    const { code, stdout } = await node(words, { cwd: place.dir });
+    expect(code).toBe(1);
+    expect(stdout).toContain('FAILED engine SHARD-102 MUST list ids in order');
+    expect(stdout).toContain('  why   Sweepers delete what a listing does not explain');
+    expect(stdout).toMatch(/ {2}seen {2}IO_ERROR: .*broke its contract: list gave/);
+    expect(stdout).toContain('  run   npx robust-conformance ./engine.mjs --only SHARD-102 --seed 7');
+    expect(stdout).toContain('A MUST failed');
+    expect(stdout).not.toContain('in flight');
+  });
+
+  it('names the line of the engine that threw', async () => {
+    await using place = await emptyFolder();
+    await place.write('engine.mjs', changed('', '\nengine.list = async () => { throw new TypeError("oh"); };'));
+    const { stdout } = await node([BIN, 'engine.mjs', '--only', '102'], { cwd: place.dir });
+    expect(stdout).toMatch(/ {2}seen {2}IO_ERROR: .*It said: oh .*\n {2}at {4}.*engine\.mjs:8:\d+\)/);
+  });
+
+  it('gives the card as JSON, and as a badge and a table, with nothing else on standard output', async () => {
+    await using place = await emptyFolder();
+    await place.write('engine.mjs', UNORDERED);
+    const json = await node([BIN, './engine.mjs', '--only', '1', '--only', '102', '--json'], { cwd: place.dir });
+    const card = JSON.parse(json.stdout);
+    expect(card).toMatchObject({
+      engine: { name: 'changed', capabilities: { durability: 'none' } },
+      seed: 1,
+      passed: ['SHARD-001'],
+      failures: [{ id: 'SHARD-102', stage: 'engine', level: 'MUST', at: expect.any(Array) }],
+      notClaimed: [],
+      allMustPassed: false,
+    });
+    expect(json.stderr).toContain('FAILED engine SHARD-102');
+    const markdown = await node([BIN, MEMORY, '--only', '1', '--markdown']);
+    expect(markdown.stdout).toMatch(
+      /^!\[RobustMQ conformance 0\.1: 1 passed\]\(https:\/\/img\.shields\.io\/badge\/RobustMQ%20conformance%200\.1-1%20passed-brightgreen\)\n\n\| \| \|\n\| --- \| --- \|\n\| engine \| memory/,
+    );
+  });
+
+  it('takes settings from a file, with units, and fills in the rest', async () => {
+    await using place = await emptyFolder();
+    await place.write('settings.yaml', 'use: memory\nlimitBytes: 64MiB\n');
+    const words = [BIN, MEMORY, '--config', 'settings.yaml', '--only', '1'];
+    expect(await node(words, { cwd: place.dir })).toMatchObject({ code: 0 });
+  });
+
+  it.each([
+    ['no engine', [], 'which engine'],
+    ['two engines', ['a', 'b'], 'one engine at a time'],
+    ['an option that does not exist', [MEMORY, '--fast'], "Unknown option '--fast'"],
+    ['a check that does not exist', [MEMORY, '--only', 'SHARD-9'], 'there is no check "SHARD-9"'],
+    ['a seed that is none', [MEMORY, '--seed', 'x'], 'is not a whole number'],
+    ['a package that is not there', ['no-such-engine'], 'PLUGIN_NOT_FOUND: there is no engine "no-such-engine"'],
+    ['a path that is not there', ['./none.js'], 'PLUGIN_NOT_FOUND'],
+    ['a module that throws', ['./throws.mjs'], 'PLUGIN_LOAD_FAILED'],
+    ['a module without a default export', ['./empty.mjs'], 'PLUGIN_NO_EXPORT'],
+    ['an engine without capabilities', ['./claimless.mjs'], 'PLUGIN_INVALID'],
+    ['an engine for another contract', ['./newer.mjs'], 'PLUGIN_API_VERSION'],
+    ['an engine that must be given settings', ['./needy.mjs'], 'CONFIG_MISSING: endpoint: this setting is missing'],
+    ['a settings file that is not there', [MEMORY, '--config', 'none.yaml'], 'CONFIG_NOT_FOUND: none.yaml'],
+    [
+      'a misspelt setting',
+      [MEMORY, '--config', 'typo.yaml'],
+      'CONFIG_UNKNOWN_KEY: typo.yaml:2:1: limitByte: there is no such setting. Did you mean limitBytes?',
+    ],
+    [
+      'a setting out of range',
+      [MEMORY, '--config', 'small.yaml'],
+      'CONFIG_VALUE: small.yaml:1:13: limitBytes: is 1MiB',
+    ],
+  ])('ends with 2 and one plain message for %s', async (_, words, message) => {
+    await using place = await emptyFolder();
+    await place.write('throws.mjs', 'throw new Error("broken")');
+    await place.write('empty.mjs', 'export const engine = 1');
+    await place.write('claimless.mjs', changed('capabilities: undefined,'));
+    await place.write('newer.mjs', changed('apiVersion: 99,'));
+    const schema = `{ type: 'object', additionalProperties: false, required: ['endpoint'], properties: { endpoint: { type: 'string' } } }`;
+    await place.write('needy.mjs', changed(`configSchema: ${schema},`));
+    await place.write('typo.yaml', '# mine\nlimitByte: 64MiB\n');
+    await place.write('small.yaml', 'limitBytes: 1MiB\n');
+    const told: string[] = [];
+    const unexpected = { write: (text: string) => expect(text).toBe('') };
+    const stderr = { write: (text: string) => told.push(text) };
+    expect(await command(words, { cwd: place.dir, stdout: unexpected, stderr })).toBe(2);
+    expect(told.join('')).toContain(message);
+    expect(told.join('')).not.toMatch(/^ {4}at /m);
+  });
+
+  it('stops at Ctrl-C, with 130, and leaves nothing behind', async () => {
+    await using place = await emptyFolder();
+    const scratch = join(place.dir, 'tmp');
+    mkdirSync(scratch);
+    const { code, stdout } = await node([BIN, MEMORY], {
+      env: { TMPDIR: scratch },
+      onStart: (interrupt) => interrupt(),
+    });
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(existsSync(scratch) && readdirSync(scratch)).toEqual([]);
+  });
+
+  it('names what an engine leaves behind, and ends all the same', async () => {
+    await using place = await emptyFolder();
+    await place.write(
+      'engine.mjs',
+      changed('', 'setInterval(() => {}, 1000); (await import("node:net")).createServer().listen(0, "127.0.0.1");'),
+    );
+    const { code, stderr } = await node([BIN, './engine.mjs', '--only', '1'], { cwd: place.dir });
+    expect(stderr).toMatch(/still keeps the process alive.*TCP/);
+    expect(code).toBe(0);
+  });
+});
