@@ -58,10 +58,14 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions;
   #place: WalPlace;
   #running: Promise<void> | undefined;
+  /** The checkpoint is written for the names in it alone. */
+  #naming: Promise<void> | undefined;
   #retry: Timer | undefined;
   #start: Timer | undefined;
   /** Has the round that copies what a start has found in the log go as fast as any other. */
   #hurry: (() => void) | undefined;
+  /** Of the log's files, those that were there when the checkpoint was written. */
+  #named = 0;
   /** No round has succeeded yet. */
   #first = true;
   #closed = false;
@@ -99,6 +103,7 @@ export class Checkpointer {
     // whoever appends would have to wait for it
     if (this.#hurry !== undefined && !files.spare) this.#hurry();
     if (this.#running !== undefined || this.#retry !== undefined || this.#closed) return;
+    if (this.#named !== files.made) this.#nameFiles();
     if (files.spare && (this.#start !== undefined || this.distance < checkpointBytes)) return;
     void this.run();
   }
@@ -112,6 +117,16 @@ export class Checkpointer {
     this.progress();
   }
 
+  /** A file that no checkpoint names could go missing, with all that is in it, and the next start would not notice. */
+  #nameFiles(): void {
+    this.#naming ??= this.write(this.#place)
+      // the next round writes another
+      .catch((error: unknown) => this.#options.logger.warn({ error }, 'a new file of the log is not in the checkpoint'))
+      .finally(() => {
+        this.#naming = undefined;
+      });
+  }
+
   /** There may be room on the disk again. */
   kick(): void {
     this.#retry?.cancel();
@@ -123,11 +138,13 @@ export class Checkpointer {
   run(): Promise<void> {
     this.#start?.cancel();
     this.#start = undefined;
-    this.#running ??= this.#round().finally(() => {
-      this.#running = undefined;
-      // the log may have filled up meanwhile: with no file left to write, no group will ask for the next round
-      this.progress();
-    });
+    this.#running ??= Promise.resolve(this.#naming)
+      .then(() => this.#round())
+      .finally(() => {
+        this.#running = undefined;
+        // the log may have filled up meanwhile: with no file left to write, no group will ask for the next round
+        this.progress();
+      });
     return this.#running;
   }
 
@@ -137,6 +154,7 @@ export class Checkpointer {
     this.#start?.cancel();
     this.#hurry?.();
     await this.#running;
+    await this.#naming;
     const { table, wal } = this.#options;
     if (table.dirtyCount > CLOSE_LIMIT || wal.dead !== undefined) return;
     await this.#round();
@@ -215,6 +233,7 @@ export class Checkpointer {
 
   async write(place: WalPlace): Promise<void> {
     const { table, dir, fs, files, generation, maxGroupBytes } = this.#options;
+    this.#named = files.made;
     const checkpoint: Checkpoint = {
       generation,
       nextSequence: files.nextSequence,

@@ -70,6 +70,33 @@ test('a log file from the middle is asked for: the one behind it tells that it w
   await expectAll(dir, 300, 4000);
 });
 
+test('the newest log file is asked for, too: a checkpoint names it as soon as it is there', async () => {
+  const dir = await temporaryDirectory();
+  const { engine } = await open(dir, { config: { checkpointBytes: 64 << 20, walFiles: 40 } });
+  const writer = await create(engine, 'a');
+  let end = 0;
+  const logs = (of: string): string[] =>
+    readdirSync(join(of, 'wal'))
+      .filter((name) => name.endsWith('.wal'))
+      .sort();
+  const named = (): readonly string[] => decodeCheckpoint(readFileSync(join(dir, 'checkpoint')), '')?.logFiles ?? [];
+  // until the worker is in its third file at least, and all are named
+  while (end < 400 || logs(dir).some((name) => !named().includes(name))) {
+    await writer.append([batch(end, 4000)], { base: end });
+    end++;
+  }
+  const copy = await snapshot(dir);
+  await engine.close();
+  const names = logs(copy);
+  expect(names.length).toBeGreaterThanOrEqual(4);
+  for (const name of names) {
+    renameSync(join(copy, 'wal', name), join(copy, 'aside'));
+    await expectRefused(copy, /wal|sequences/);
+    renameSync(join(copy, 'aside'), join(copy, 'wal', name));
+  }
+  await expectAll(copy, end, 4000);
+});
+
 test('a log file that is shorter than the checkpoint says is asked for', async () => {
   const dir = await temporaryDirectory();
   const { engine } = await open(dir);

@@ -27,6 +27,8 @@ export class WalFiles {
   readonly #files: WalFile[] = [];
   #nextName = 0;
   nextSequence: number;
+  /** How many have come to be in the directory. */
+  made = 0;
 
   /** `found`: what a directory holds at open, all of it still needed. */
   constructor(
@@ -65,7 +67,7 @@ export class WalFiles {
     const done = await preparer.prepare(file.path);
     if (done) {
       file.zeroedBytes = preparer.fileBytes;
-      file.present = true;
+      this.#isThere(file);
       file.state = 'free';
     } else this.#files.splice(this.#files.indexOf(file), 1);
     return done;
@@ -100,7 +102,7 @@ export class WalFiles {
       if (file.state !== 'granted' || file.sequence > sequence) continue;
       file.state = 'used';
       // one that was jumped over may not have been made
-      if (file.sequence === sequence) file.present = true;
+      if (file.sequence === sequence) this.#isThere(file);
     }
   }
 
@@ -135,7 +137,7 @@ export class WalFiles {
     const missing = this.#files.filter((file) => file.state === 'granted' && !file.present);
     for (const file of missing) await (await this.#fs.open(file.path, 'w+')).close();
     if (missing.length > 0) await this.#fs.syncDirectory(this.#dir);
-    for (const file of missing) file.present = true;
+    for (const file of missing) this.#isThere(file);
   }
 
   /** Names of those that must be there at the next start, when reading begins at file `sequence`. */
@@ -161,6 +163,11 @@ export class WalFiles {
     return this.#files
       .filter((file) => file.sequence >= sequence && (file.state === 'used' || file.state === 'retired'))
       .sort((a, b) => a.sequence - b.sequence);
+  }
+
+  #isThere(file: WalFile): void {
+    if (!file.present) this.made++;
+    file.present = true;
   }
 
   #bySequence(sequence: number): WalFile | undefined {
