@@ -1,4 +1,5 @@
 import type {
+  Clock,
   EngineCapabilities,
   EngineDefinition,
   FileSystem,
@@ -57,10 +58,13 @@ export interface Facts {
   readonly powerCutDisks?: { readonly tried: number; readonly of: number };
   /** Ways to cut or garble the last, unproven group, and those tried. */
   readonly tornTails?: { readonly tried: number; readonly of: number } | 'n/a';
-  /** Bytes of which one bit was turned, and how many there are. */
+  /** Bytes of which one bit was turned, and how many there are: with sealed segments, and with open ones. */
   readonly bitFlips?: { readonly tried: number; readonly of: number } | 'n/a';
+  readonly bitFlipsOpen?: { readonly tried: number; readonly of: number } | 'n/a';
   /** I/O steps that were made to fail, each in a run of its own, over all kinds of failure; `n/a`: there is no seam to fail them at. */
   readonly faultSteps?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** Segments that lay idle beside each other in one engine. */
+  readonly idleSegments?: number;
   /** Commands that the model ran against the oracle. */
   readonly modelCommands?: number;
   /** Processes killed with -9 under load, and the calls whose answers were checked; `n/a`: no child can be started (`module` is not given). */
@@ -146,6 +150,7 @@ export interface Workshop {
     readonly dir: string;
     readonly meta: Meta;
     readonly fs?: FileSystem;
+    readonly clock?: Clock;
   }): Promise<{ readonly instance: OpenEngineInstance; unlock(): Promise<void> }>;
 }
 

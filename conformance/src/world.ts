@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Clock,
   type EngineContext,
   type EngineDefinition,
   type FileSystem,
@@ -74,8 +75,8 @@ class World implements EngineWorld {
       definition: this.#definition,
       config: this.#options.config,
       module: this.#options.module,
-      open: async ({ dir, meta, fs = nodeFileSystem }) => {
-        const { instance, locks } = await this.#open(dir, meta, fs);
+      open: async ({ dir, meta, fs = nodeFileSystem, clock }) => {
+        const { instance, locks } = await this.#open(dir, meta, fs, clock);
         return { instance, unlock: () => releaseAll(locks) };
       },
     };
@@ -91,7 +92,12 @@ class World implements EngineWorld {
     this.#life = { instance, plan, locks };
   }
 
-  async #open(dir: string, meta: Meta, fs: FileSystem): Promise<Pick<Life, 'instance' | 'locks'>> {
+  async #open(
+    dir: string,
+    meta: Meta,
+    fs: FileSystem,
+    clock: Clock = systemClock,
+  ): Promise<Pick<Life, 'instance' | 'locks'>> {
     const locks: { release(): Promise<void> }[] = [];
     await mkdir(dir, { recursive: true });
     const context = {
@@ -104,7 +110,7 @@ class World implements EngineWorld {
         locks.push(lock);
         return lock;
       },
-      clock: systemClock,
+      clock,
       random: systemRandom,
       logger: silentLogger,
       metrics: unreadMetrics,

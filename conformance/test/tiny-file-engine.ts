@@ -33,10 +33,8 @@ export interface Flaws {
   readonly syncsLater?: boolean;
   /** One failed segment takes the others with it. */
   readonly failsTogether?: boolean;
-  /** A timer for each open segment. */
-  readonly ticks?: boolean;
-  /** A file stays open for each closed segment. */
-  readonly keepsFiles?: boolean;
+  /** A second promise for each append, which nobody hears. */
+  readonly floats?: boolean;
 }
 
 /** The smallest engine whose I/O all goes through `ctx.fs`: a file of frames per segment, and a file that says where it is sealed. */
@@ -273,7 +271,6 @@ class TinyWriter implements SegmentWriter {
   #sealed = false;
   #failed = false;
   #fenced = false;
-  readonly #tick: NodeJS.Timeout | undefined;
 
   constructor(engine: TinyEngine, id: string, file: FileHandle, base: number, state: Uint8Array) {
     this.#engine = engine;
@@ -284,7 +281,6 @@ class TinyWriter implements SegmentWriter {
     this.#committed = base;
     this.#state = state;
     this.#reader = new TinyReader(() => this.offsets(), state, this.#batches);
-    this.#tick = engine.flaws.ticks === true ? setInterval(() => {}, 100) : undefined;
   }
 
   async begin(): Promise<void> {
@@ -312,6 +308,7 @@ class TinyWriter implements SegmentWriter {
     if (this.#engine.flaws.commitsByArrival === true) return put();
     const turn = this.#chain.then(put);
     this.#chain = turn.catch(() => {});
+    if (this.#engine.flaws.floats === true) void turn.then(() => {});
     return turn;
   }
 
@@ -351,8 +348,7 @@ class TinyWriter implements SegmentWriter {
     if (this.#fenced) return;
     await this.#chain;
     this.#fenced = true;
-    if (this.#engine.flaws.ticks !== true) clearInterval(this.#tick);
-    if (this.#engine.flaws.keepsFiles !== true) await this.#file.close();
+    await this.#file.close();
   }
 
   async #put(bytes: Uint8Array): Promise<void> {

@@ -38,10 +38,10 @@ const FAILURES: readonly StorageCode[] = [
 export const patience: { hangsAfterMs: number } = { hangsAfterMs: 10_000 };
 
 /** Settles as the call does, or fails the check: a call that nobody answers is a client that waits for ever. */
-export async function inTime<T>(what: string, call: Promise<T>): Promise<T> {
+export async function inTime<T>(what: string, call: Promise<T>, withinMs: number = patience.hangsAfterMs): Promise<T> {
   let timer: { cancel(): void } | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = systemClock.timer(patience.hangsAfterMs, () => reject(new Error(`${what} has not settled`)));
+    timer = systemClock.timer(withinMs, () => reject(new Error(`${what} has not settled`)));
   });
   try {
     return await Promise.race([call, late]);
