@@ -39,7 +39,7 @@ export const objectProbe: EngineDefinition = defineEngine({
   configSchema: { type: 'object', additionalProperties: false, properties: {} },
   capabilities: { durability: 'object-store', placement: 'cluster', append: true, maxBatchBytes: MAX_BATCH_BYTES },
   open: async (ctx) => {
-    const medium = media.get(ctx.dir) ?? { store: new ObjectStore(media.size), line: undefined, lives: 0 };
+    const medium = media.get(ctx.dir) ?? { store: new ObjectStore(media.size, ctx.dir), line: undefined, lives: 0 };
     media.set(ctx.dir, medium);
     // whoever was here before has crashed, or has closed
     medium.line?.cut();

@@ -1,12 +1,14 @@
+import { type Place, Shelf } from './shelf.ts';
 import { Weather } from './weather.ts';
 
 /** A fake object store: conditional puts, ranged reads, lists; calls overtake each other, requests and replies get lost. */
 export class ObjectStore {
-  readonly objects: Map<string, Uint8Array> = new Map();
+  readonly objects: Map<string, Place> = new Map();
+  readonly #shelf: Shelf;
   readonly weather: Weather;
-  puts = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, dir: string) {
+    this.#shelf = new Shelf(dir);
     this.weather = new Weather(seed, 0.03);
   }
 
@@ -15,15 +17,18 @@ export class ObjectStore {
     // what the caller does with its bytes after the call is its own affair
     const body = Uint8Array.from(bytes);
     return this.weather.pass(() => {
-      this.puts++;
       if (this.objects.has(key)) return false;
-      this.objects.set(key, body);
+      this.objects.set(key, this.#shelf.put(body));
       return true;
     });
   }
 
   get(key: string, at: number, bytes: number): Promise<Uint8Array | undefined> {
-    return this.weather.pass(() => this.objects.get(key)?.slice(at, at + bytes));
+    return this.weather.pass(() => {
+      const place = this.objects.get(key);
+      if (place === undefined || at + bytes > place.bytes) return undefined;
+      return this.#shelf.get({ at: place.at + at, bytes });
+    });
   }
 
   delete(key: string): Promise<void> {
