@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Declaration, Declarations } from './declarations.ts';
+import { publishedPackages } from './published.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const PAGES = 'docs/api';
@@ -16,8 +17,7 @@ export function reports(): Map<string, string> {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   const found = new Map<string, string>();
-  for (const folder of publishedFolders()) {
-    const manifest = manifestOf(folder);
+  for (const { folder, manifest } of publishedPackages()) {
     if (manifest.exports === undefined) continue;
     const name = manifest.name.replace('@robustmq/', '');
     found.set(`${PAGES}/${name}.md`, reportOf(folder, manifest.name, manifest.exports));
@@ -33,29 +33,6 @@ export function writtenReports(): Map<string, string> {
 
 const NOTE = `<!-- Written by \`node tools/api-report.ts --write\` from what the build gives users. A test compares: a change here is a change for
 users, and docs/versioning.md says which may come when. -->`;
-
-interface Manifest {
-  readonly name: string;
-  readonly private?: boolean;
-  readonly workspaces?: readonly string[];
-  readonly exports?: Readonly<Record<string, string>>;
-}
-
-function publishedFolders(): string[] {
-  return (manifestOf('.').workspaces ?? [])
-    .flatMap((pattern) =>
-      pattern.endsWith('/*')
-        ? readdirSync(join(ROOT, pattern.slice(0, -2))).map((name) => join(pattern.slice(0, -2), name))
-        : [pattern],
-    )
-    .filter((folder) => !manifestOf(folder).private)
-    .toSorted();
-}
-
-function manifestOf(folder: string): Manifest {
-  // a manifest of ours
-  return JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as Manifest;
-}
 
 function reportOf(folder: string, name: string, exports: Readonly<Record<string, string>>): string {
   const declarations = new Declarations();

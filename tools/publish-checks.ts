@@ -37,9 +37,13 @@ process.exitCode = failed === 0 ? 0 : 1;
 
 async function publintProblems(pkgDir: string, manifest: Manifest): Promise<string[]> {
   const { messages } = await publint({ pkgDir, pack: false, strict: true });
-  return messages
-    .filter(({ type }) => type !== 'suggestion')
-    .map((message) => `publint: ${formatMessage(message, { ...manifest }, { color: false })}`);
+  return (
+    messages
+      .filter(({ type }) => type !== 'suggestion')
+      .map((message) => `publint: ${formatMessage(message, { ...manifest }, { color: false })}`)
+      // a template's manifest is one of its own, once it is where it belongs
+      .filter((problem) => !problem.startsWith('publint: ./template/'))
+  );
 }
 
 /** ESM only: what a `require` in old module resolutions would get is not asked. */

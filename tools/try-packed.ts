@@ -96,6 +96,7 @@ function everyEntry(): string {
 
 function steps(user: string): readonly Step[] {
   const third = join(user, 'node_modules/robust-engine-third');
+  const mine = join(user, 'robust-engine-mine');
   return [
     { promise: 'every entry can be imported, and nothing else', commands: [['node', 'entries.mjs']] },
     {
@@ -112,6 +113,15 @@ function steps(user: string): readonly Step[] {
       commands: [
         ['cp', 'dist/engine.js', third],
         ['node', 'server.mjs'],
+      ],
+    },
+    {
+      promise: 'the template makes an engine that passes its types, its tests and the suite as it comes',
+      commands: [
+        ['node_modules/.bin/create-robust-engine', 'mine', '--packages', tarballs],
+        ['npm', 'install', '--prefix', mine, '--silent', '--no-audit', '--no-fund'],
+        ...['check', 'test', 'build'].map((script) => ['npm', 'run', '--prefix', mine, script]),
+        ['npm', 'run', '--prefix', mine, 'conformance', '--', '--only', 'SHARD-001'],
       ],
     },
   ];
