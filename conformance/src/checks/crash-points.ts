@@ -1,4 +1,4 @@
-import { type Check, durable, type EngineTrial } from '../check.ts';
+import { type Check, durable, type EngineTrial, NotClaimed } from '../check.ts';
 import { aLittleOfEverything } from '../faults/plays.ts';
 import { cutEverywhere } from '../faults/power-cuts.ts';
 import { record } from '../faults/recording.ts';
@@ -19,16 +19,21 @@ export const crashPointChecks: readonly Check[] = [
 ];
 
 const CHOICES = 3;
-const SEEDED_MS = 12_000;
+const SEEDED_MS = 10_000;
 
-async function cutPower({ definition, harness, seed, note }: EngineTrial, dir: string): Promise<void> {
+async function cutPower({ definition, harness, seed, effort, note }: EngineTrial, dir: string): Promise<void> {
   const { workshop } = harness;
   const play = aLittleOfEverything(definition.capabilities.append);
   const recording = workshop === undefined ? undefined : await record(workshop, dir, play);
   if (workshop === undefined || recording === undefined) {
     note({ crashPoints: 'n/a' });
-    return;
+    throw new NotClaimed('its I/O does not all go through ctx.fs');
   }
-  const { points, disks } = await cutEverywhere(workshop, recording, { seed, choices: CHOICES, forMs: SEEDED_MS, dir });
+  const { points, disks } = await cutEverywhere(workshop, recording, {
+    seed,
+    choices: CHOICES * effort,
+    forMs: SEEDED_MS * effort,
+    dir,
+  });
   note({ crashPoints: { tried: points, of: points }, powerCutDisks: disks });
 }

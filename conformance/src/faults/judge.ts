@@ -21,6 +21,21 @@ export function judge(acts: readonly Act[], known: Known, seen: Seen): string | 
   return stranger === undefined ? undefined : `segment ${stranger} is listed, and nobody ever made it`;
 }
 
+/** What an engine may say of damage: aloud, and never that there was nothing. */
+const ALOUD = ['CORRUPT', 'SEGMENT_LOST', 'FORMAT_TOO_NEW', 'INSTANCE_CHANGED'];
+
+/** The same of a disk of which something proven was damaged: whatever is shown is right, whatever is not is refused in so many words. */
+export function judgeDamage(acts: readonly Act[], known: Known, seen: Seen): string | undefined {
+  if (seen.refused !== undefined)
+    return seen.refused.is(...ALOUD) ? undefined : `the engine would not open: ${seen.refused.message}`;
+  for (const [id, segment] of seen.segments) {
+    const ofIt = acts.filter((act) => act.id === id);
+    const wrong = new Expected(ofIt, known).judgeDamaged(segment);
+    if (wrong !== undefined) return `segment ${id} ${wrong}`;
+  }
+  return undefined;
+}
+
 /** One segment, as far as is known. */
 class Expected {
   readonly #acts: readonly Act[];
@@ -78,7 +93,7 @@ class Expected {
     if (after instanceof Refusal) return halfGone ? undefined : `cannot be read after recovery: ${after.message}`;
     for (const content of [sealed, after, later]) {
       if (content === undefined || content instanceof Refusal) continue;
-      const wrong = this.judgeOne(made, content);
+      const wrong = this.#judgeOne(made, content);
       if (wrong !== undefined) return wrong;
       if (!(recovered instanceof Refusal) && content.end !== recovered.end)
         return `ends at ${content.end} for a reader, recovery said ${recovered.end}`;
@@ -87,10 +102,31 @@ class Expected {
     return undefined;
   }
 
-  judgeOne(made: Act, content: Content): string | undefined {
+  judgeDamaged({ sealed, recovered, after }: SeenSegment): string | undefined {
+    const made = this.#acts.find((act) => act.does === 'create' || act.does === 'ingest');
+    if (made === undefined) return undefined;
+    const open = this.#settledEnd === undefined;
+    for (const [content, also] of [
+      [sealed, ['SEGMENT_NOT_SEALED']],
+      [after, open ? ['SEGMENT_NOT_SEALED'] : []],
+    ] as const) {
+      if (!(content instanceof Refusal)) {
+        const wrong = this.#judgeOne(made, content);
+        if (wrong !== undefined) return wrong;
+      } else if (!content.is(...ALOUD, ...also)) return `cannot be read, and not in so many words: ${content.message}`;
+    }
+    if (recovered instanceof Refusal)
+      return recovered.is(...ALOUD) ? undefined : `cannot be recovered, and not in so many words: ${recovered.message}`;
+    return after instanceof Refusal || after.end === recovered.end
+      ? undefined
+      : `ends at ${after.end} for a reader, recovery said ${recovered.end}`;
+  }
+
+  #judgeOne(made: Act, content: Content): string | undefined {
     if (made.does !== 'create' && made.does !== 'ingest') return undefined;
     if (content.base !== made.base) return `begins at ${content.base}, not at ${made.base}`;
     if (!Buffer.from(content.state).equals(made.state)) return 'has another state than it was given';
+    if (content.misled !== undefined) return `misleads its readers: ${content.misled}`;
     const settled = this.#settledEnd;
     if (settled !== undefined && content.end !== settled) return `ends at ${content.end}, it was sealed at ${settled}`;
     if (made.does === 'ingest') return this.#compare(content, made.batches, made.end);

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { systemClock } from '@robustmq/core';
 import { type DiskImage, type RecordedCall, RecordedDisk, type RecordedEvent } from '@robustmq/core/testing';
 import type { Workshop } from '../check.ts';
-import type { Act, ActMark } from './acts.ts';
+import { inParallel } from './in-parallel.ts';
 import { judge, type Known } from './judge.ts';
-import type { MetaMark } from './recorded-meta.ts';
+import { Progress } from './progress.ts';
 import type { Recording } from './recording.ts';
 import { look } from './seen.ts';
 import {
@@ -55,7 +55,7 @@ export async function cutEverywhere(
     const meta = await recording.meta.after(disk.commits);
     const dir = join(options.dir, `cut-${number}`);
     const seen = await look({ workshop, image: disk.image, meta, dir, ids, twice: number % TWICE === 0 });
-    for (const { known, cut, where } of disk.points) {
+    for (const { known, cut, where } of disk.points.toSorted((a, b) => Number(b.plain) - Number(a.plain))) {
       const wrong = judge(recording.acts, known, seen);
       if (wrong !== undefined) throw new Error(`power cut ${where}, leaving ${cut.name}: ${wrong}`);
     }
@@ -66,13 +66,12 @@ export async function cutEverywhere(
 
 /** Every so many disks are opened once more after they were recovered. */
 const TWICE = 4;
-const PARALLEL = 4;
 
 interface Disk {
   readonly image: DiskImage;
   /** Of Meta. */
   readonly commits: number;
-  readonly points: { readonly known: Known; readonly cut: Cut; readonly where: string }[];
+  readonly points: { readonly known: Known; readonly cut: Cut; readonly where: string; readonly plain: boolean }[];
   required: boolean;
 }
 
@@ -102,7 +101,7 @@ function allDisks(
       const key = `${progress.commits} ${digestImage(image)}`;
       const disk = disks.get(key) ?? { image, commits: progress.commits, points: [], required };
       disk.required ||= required;
-      disk.points.push({ known: progress.known(), cut, where });
+      disk.points.push({ known: progress.known(), cut, where, plain: required });
       disks.set(key, disk);
     }
   };
@@ -117,33 +116,6 @@ function allDisks(
   }
   cutHere('at the end');
   return { points, disks: [...disks.values()].sort((a, b) => Number(b.required) - Number(a.required)) };
-}
-
-/** What was promised so far. */
-export class Progress {
-  readonly #acts: readonly Act[];
-  readonly #begun = new Set<Act>();
-  readonly #done = new Set<Act>();
-  commits = 0;
-
-  constructor(acts: readonly Act[]) {
-    this.#acts = acts;
-  }
-
-  apply(event: RecordedEvent): void {
-    if (event.kind !== 'mark') return;
-    const mark = event.mark as ActMark | MetaMark; // nobody else marks this recording
-    if ('meta' in mark) {
-      this.commits = mark.meta;
-      return;
-    }
-    const act = this.#acts[mark.act];
-    if (act !== undefined) (mark.done ? this.#done : this.#begun).add(act);
-  }
-
-  known(): Known {
-    return { begun: new Set(this.#begun), done: new Set(this.#done) };
-  }
 }
 
 /** A step, for people: what was done to which file. */
@@ -162,27 +134,4 @@ function nameOf(event: RecordedEvent, { events, root }: Recording): string {
   }
   const at = call.does === 'write' ? ` of ${call.length} bytes at ${call.position}` : '';
   return `${call.does}${at}, ${path.startsWith(root) ? path.slice(root.length + 1) || 'its directory' : path}`;
-}
-
-/** As many at once as there is something to wait for; the first failure ends all. */
-export async function inParallel<T>(
-  items: readonly T[],
-  work: (item: T, number: number) => Promise<void>,
-): Promise<void> {
-  const todo = items.entries();
-  let failed = false;
-  const worker = async (): Promise<void> => {
-    for (const [number, item] of todo) {
-      if (failed) return;
-      try {
-        await work(item, number);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  // all have ended before anything is told: none writes into a directory that goes
-  const results = await Promise.allSettled(Array.from({ length: PARALLEL }, worker));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

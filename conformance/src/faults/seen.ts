@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import {
+  forEachBatch,
   isStorageError,
   type Meta,
   type SegmentId,
+  type SegmentReader,
   type StorageCode,
   type StorageEngine,
   systemClock,
 } from '@robustmq/core';
 import type { DiskImage } from '@robustmq/core/testing';
-import { logOf, readAll, type Stored } from '../batches.ts';
+import { type Stored, stored } from '../batches.ts';
 import type { Workshop } from '../check.ts';
 import { writeImage } from './write-image.ts';
 
@@ -36,6 +38,8 @@ export interface Content {
   readonly end: number;
   readonly state: Uint8Array;
   readonly batches: readonly Stored[];
+  /** What is found by offset or by time is not what is found by reading on. */
+  readonly misled: string | undefined;
 }
 
 export interface End {
@@ -65,8 +69,6 @@ export interface LookOptions {
   readonly ids: readonly SegmentId[];
   /** Looks once more after another restart. */
   readonly twice: boolean;
-  /** Only what is sealed is looked at, as it is. */
-  readonly readOnly?: boolean;
 }
 
 export const LOW_EPOCH = 1;
@@ -76,11 +78,11 @@ const HANG_MS = 20_000;
 
 /** Opens an engine on a copy of the disk, asks it for everything, and closes it. */
 export async function look(options: LookOptions): Promise<Seen> {
-  const { workshop, image, meta, dir, ids, twice, readOnly = false } = options;
+  const { workshop, image, meta, dir, ids, twice } = options;
   await writeImage(image, join(dir, 'instance'));
   const first = await opened(workshop, dir, meta, async (engine): Promise<Omit<Seen, 'refused'>> => {
     const segments = new Map<SegmentId, SeenSegment>();
-    for (const id of ids) segments.set(id, await lookAt(engine, id, readOnly));
+    for (const id of ids) segments.set(id, await lookAt(engine, id));
     return { listed: await engine.list({ prefix: '', limit: 1000 }), segments };
   });
   if (first instanceof Refusal) return { refused: first, listed: [], segments: new Map() };
@@ -113,9 +115,8 @@ async function opened<T>(
   }
 }
 
-async function lookAt(engine: StorageEngine, id: SegmentId, readOnly: boolean): Promise<SeenSegment> {
+async function lookAt(engine: StorageEngine, id: SegmentId): Promise<SeenSegment> {
   const sealed = await read(engine, id);
-  if (readOnly) return { sealed, inLowEpoch: NOT_ASKED, recovered: NOT_ASKED, again: NOT_ASKED, after: sealed };
   const inLowEpoch = await recover(engine, id, LOW_EPOCH);
   const recovered = await recover(engine, id, HIGH_EPOCH);
   const again = await recover(engine, id, HIGH_EPOCH);
@@ -134,9 +135,7 @@ async function read(engine: StorageEngine, id: SegmentId): Promise<Content | Ref
   try {
     const reader = await ends(engine.openReader(id));
     try {
-      const { base, end } = reader.offsets();
-      const batches = await ends(readAll(logOf(reader)));
-      return { base, end, batches, state: Uint8Array.from(await ends(reader.state())) };
+      return await ends(contentOf(reader));
     } finally {
       await reader.close();
     }
@@ -145,9 +144,44 @@ async function read(engine: StorageEngine, id: SegmentId): Promise<Content | Ref
   }
 }
 
-class Hung extends Error {}
+async function contentOf(reader: SegmentReader): Promise<Content> {
+  const { base, end } = reader.offsets();
+  const batches: Stored[] = [];
+  const times: number[] = [];
+  for (let from = base; from < end; ) {
+    const { bytes, next } = await reader.read(from, { maxBytes: READ_BYTES });
+    batches.push(...stored(bytes));
+    forEachBatch(bytes, ({ maxTimestamp }) => times.push(maxTimestamp));
+    if (next <= from) break;
+    from = next;
+  }
+  const state = Uint8Array.from(await reader.state());
+  return { base, end, batches, state, misled: await misled(reader, batches, times) };
+}
 
-const NOT_ASKED = new Refusal(new Error('not asked'));
+/** Goes to the first, the last and the one in the middle by offset and by time. */
+async function misled(
+  reader: SegmentReader,
+  batches: readonly Stored[],
+  times: readonly number[],
+): Promise<string | undefined> {
+  for (const at of new Set([0, batches.length >> 1, batches.length - 1])) {
+    const batch = batches[at];
+    const time = times[at];
+    if (batch === undefined || time === undefined) continue;
+    const [found] = stored((await reader.read(batch.base, { maxBytes: 1 })).bytes);
+    if (found?.base !== batch.base || !found.body.equals(batch.body))
+      return `offset ${batch.base} is not found where reading on from the beginning finds it`;
+    const wanted = batches[times.findIndex((other) => other >= time)]?.base;
+    const offset = await reader.offsetForTimestamp(time);
+    if (offset !== wanted) return `time ${time} leads to offset ${offset}, it is at ${wanted}`;
+  }
+  return undefined;
+}
+
+const READ_BYTES = 64 * 1024;
+
+class Hung extends Error {}
 
 async function ends<T>(work: Promise<T>): Promise<T> {
   let timer: { cancel(): void } | undefined;
