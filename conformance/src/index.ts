@@ -7,6 +7,8 @@ export { type Proof, type ProveOptions, prove, type Step } from './cli/prove.ts'
 export { loadSubject, type Subject } from './cli/subject.ts';
 export { type Failure, judge, type Verdict } from './cli/verdict.ts';
 export { describePromises } from './describe.ts';
+export type { FlakyLink, LinkFault } from './faults-net/flaky-link.ts';
+export { type FlakyProxy, type FlakyProxyOptions, flakyProxy } from './faults-net/flaky-proxy.ts';
 export { checks, promises } from './promises.ts';
 export { type RunOptions, runCheck, type Stage } from './run-check.ts';
 export { formatScorecard, runScorecard, type Scorecard, type ScorecardOptions } from './scorecard.ts';

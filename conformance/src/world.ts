@@ -122,14 +122,15 @@ class World implements EngineWorld {
   }
 
   async reopen({ crash }: { readonly crash: boolean }): Promise<void> {
-    const life = this.#alive;
+    // none: the last start has failed
+    const life = this.#life;
     this.#life = undefined;
-    if (crash) {
+    if (life !== undefined && crash) {
       // from here on it can do nothing to its files any more, and it never learns why
       await life.plan.cut();
       this.#abandoned.push(life);
       await releaseAll(life.locks);
-    } else await life.instance.close();
+    } else await life?.instance.close();
     await this.start();
   }
 

@@ -17,6 +17,8 @@ const MOST_STEPS = 2000;
  */
 export async function failEachStep(trial: EngineTrial, fault: StepFault): Promise<void> {
   const { definition, harness } = trial;
+  if (harness.link !== undefined && (fault.how === 'forgotten' || fault.code === 'ENOSPC') && fault.how !== 'short')
+    throw new NotClaimed('a connection knows neither full disks nor failed syncs');
   let run = 0;
   const place = (): Place => placeOf(trial, run++);
   const steps = await countSteps(trial, place());

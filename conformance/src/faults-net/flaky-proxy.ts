@@ -1,0 +1,187 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { type Clock, systemClock, type Timer } from '@robustmq/core';
+import { SeededRandom } from '@robustmq/core/testing';
+import type { FlakyLink, LinkFault } from './flaky-link.ts';
+
+export interface FlakyProxyOptions {
+  /** The service behind it. */
+  readonly host?: string;
+  readonly port: number;
+  /** Of where a request is cut. */
+  readonly seed?: number;
+  readonly clock?: Clock;
+}
+
+export interface FlakyProxy extends FlakyLink {
+  /** Where the engine connects to, instead of the service. */
+  readonly host: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/**
+ * A TCP proxy on the loopback interface that can spoil single requests. It knows no protocol: a request is what a client sends on a connection until
+ * the service answers, which is right for HTTP/1.1 and whatever else takes turns.
+ *
+ *     const proxy = await flakyProxy({ port: minio.port });
+ *     proxy.fail(3, { how: 'drop-reply' });      // the third request from now is carried out, and nobody hears of it
+ */
+export async function flakyProxy(options: FlakyProxyOptions): Promise<FlakyProxy> {
+  const proxy = new LoopbackProxy(options);
+  await proxy.listen();
+  return proxy;
+}
+
+const LOOPBACK = '127.0.0.1';
+
+class LoopbackProxy implements FlakyProxy {
+  readonly host = LOOPBACK;
+  readonly #options: FlakyProxyOptions;
+  readonly #random: SeededRandom;
+  readonly #server: Server;
+  readonly #lines = new Set<Line>();
+  #requests = 0;
+  #armed: { left: number; readonly fault: LinkFault; hits: number } | undefined;
+
+  constructor(options: FlakyProxyOptions) {
+    this.#options = options;
+    this.#random = new SeededRandom(options.seed ?? 1);
+    this.#server = createServer((client) => this.#accept(client));
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy is closed');
+    return address.port;
+  }
+
+  get requests(): number {
+    return this.#requests;
+  }
+
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(0, LOOPBACK, resolve);
+    });
+  }
+
+  fail(nth: number, fault: LinkFault): () => number {
+    const armed = { left: nth, fault, hits: 0 };
+    this.#armed = armed;
+    return () => armed.hits;
+  }
+
+  heal(): void {
+    this.#armed = undefined;
+    for (const line of this.#lines) line.goOn();
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    for (const line of this.#lines) line.end();
+    await closed;
+  }
+
+  #accept(client: Socket): void {
+    const { host = LOOPBACK, port, clock = systemClock } = this.#options;
+    const line = new Line(client, connect({ host, port }), {
+      clock,
+      cutAt: (bytes) => Math.floor(this.#random.next() * bytes),
+      next: () => this.#next(),
+      ended: () => void this.#lines.delete(line),
+    });
+    this.#lines.add(line);
+  }
+
+  /** One more request. @returns what is to go wrong with it */
+  #next(): LinkFault | undefined {
+    this.#requests++;
+    const armed = this.#armed;
+    if (armed === undefined || --armed.left !== 0) return undefined;
+    armed.hits++;
+    if (armed.fault.every !== undefined && armed.fault.every > 0) armed.left = armed.fault.every;
+    return armed.fault;
+  }
+}
+
+interface LineOptions {
+  readonly clock: Clock;
+  cutAt(bytes: number): number;
+  next(): LinkFault | undefined;
+  ended(): void;
+}
+
+/** One connection through the proxy. */
+class Line {
+  readonly #client: Socket;
+  readonly #service: Socket;
+  readonly #options: LineOptions;
+  /** Whose turn it is: the first bytes of the client after some of the service begin a request. */
+  #asking = false;
+  #fault: LinkFault | undefined;
+  #timer: Timer | undefined;
+
+  constructor(client: Socket, service: Socket, options: LineOptions) {
+    this.#client = client;
+    this.#service = service;
+    this.#options = options;
+    client.setNoDelay(true);
+    service.setNoDelay(true);
+    client.on('data', (bytes) => this.#ask(bytes));
+    service.on('data', (bytes) => this.#answer(bytes));
+    client.on('end', () => service.end());
+    service.on('end', () => client.end());
+    client.on('drain', () => {
+      if (this.#fault?.how !== 'delay') service.resume();
+    });
+    service.on('drain', () => client.resume());
+    for (const socket of [client, service]) {
+      socket.on('error', () => this.end());
+      socket.on('close', () => this.end());
+    }
+  }
+
+  end(): void {
+    this.#timer?.cancel();
+    // a reset, as when the other side is gone: what is on its way is lost
+    this.#client.resetAndDestroy();
+    this.#service.destroy();
+    this.#options.ended();
+  }
+
+  /** Lets go of a reply that is held. */
+  goOn(): void {
+    this.#timer?.cancel();
+    this.#fault = undefined;
+    this.#service.resume();
+  }
+
+  #ask(bytes: Buffer): void {
+    if (!this.#asking) {
+      this.#asking = true;
+      this.#fault = this.#options.next();
+      if (this.#fault?.how === 'delay') this.#hold(this.#fault.forMs);
+      if (this.#fault?.how === 'cut') {
+        // what has gone out arrives, and is all that does
+        this.#client.pause();
+        this.#service.end(bytes.subarray(0, this.#options.cutAt(bytes.length)), () => this.end());
+      }
+    }
+    if (this.#fault?.how === 'refuse') this.end();
+    else if (this.#fault?.how !== 'cut' && !this.#service.write(bytes)) this.#client.pause();
+  }
+
+  #answer(bytes: Buffer): void {
+    this.#asking = false;
+    if (this.#fault?.how === 'drop-reply') this.end();
+    else if (!this.#client.write(bytes)) this.#service.pause();
+  }
+
+  #hold(forMs: number | undefined): void {
+    this.#service.pause();
+    if (forMs !== undefined) this.#timer = this.#options.clock.timer(forMs, () => this.goOn());
+  }
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import { Agent, createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type FlakyProxy, flakyProxy } from '@robustmq/conformance';
+import { expect, onTestFinished, test } from 'vitest';
+
+interface World {
+  readonly proxy: FlakyProxy;
+  /** Bodies of the requests that the service has got whole. */
+  readonly served: string[];
+  put(body: string): Promise<string>;
+}
+
+async function world(seed = 1): Promise<World> {
+  const served: string[] = [];
+  const server = createServer((incoming, reply) => {
+    let body = '';
+    incoming.on('data', (piece) => {
+      body += piece;
+    });
+    incoming.on('end', () => {
+      served.push(body);
+      reply.end(`got ${body.length}`);
+    });
+    incoming.on('error', () => {});
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const proxy = await flakyProxy({ port: (server.address() as AddressInfo).port, seed });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(async () => {
+    agent.destroy();
+    await proxy.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const put = (body: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const sent = request({ host: proxy.host, port: proxy.port, method: 'PUT', agent }, (reply) => {
+        let answer = '';
+        reply.on('data', (piece) => {
+          answer += piece;
+        });
+        reply.on('end', () => resolve(answer));
+        reply.on('error', reject);
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  return { proxy, served, put };
+}
+
+const BODY = 'x'.repeat(300_000);
+
+test('passes everything on and counts requests, on one connection or several', async () => {
+  const { proxy, served, put } = await world();
+  expect(await put('one')).toBe('got 3');
+  expect(await put(BODY)).toBe('got 300000');
+  expect(await put('three')).toBe('got 5');
+  expect([proxy.requests, served.length]).toEqual([3, 3]);
+});
+
+test('refuses the one request it was told: the service never sees it', async () => {
+  const { proxy, served, put } = await world();
+  const hits = proxy.fail(2, { how: 'refuse' });
+  expect(await put('one')).toBe('got 3');
+  await expect(put('two')).rejects.toMatchObject({ code: 'ECONNRESET' });
+  expect(await put('three')).toBe('got 5');
+  expect([hits(), served]).toEqual([1, ['one', 'three']]);
+});
+
+test('cuts a request in the middle, at the same place for the same seed', async () => {
+  const { proxy, served, put } = await world(7);
+  proxy.fail(1, { how: 'cut' });
+  await expect(put(BODY)).rejects.toThrow();
+  expect(await put('again')).toBe('got 5');
+  expect(served).toEqual(['again']);
+});
+
+test('drops a reply when the request was carried out', async () => {
+  const { proxy, served, put } = await world();
+  const hits = proxy.fail(1, { how: 'drop-reply', every: 2 });
+  await expect(put('one')).rejects.toMatchObject({ code: 'ECONNRESET' });
+  expect(await put('two')).toBe('got 3');
+  await expect(put('three')).rejects.toMatchObject({ code: 'ECONNRESET' });
+  proxy.heal();
+  expect(await put('four')).toBe('got 4');
+  expect([hits(), served]).toEqual([2, ['one', 'two', 'three', 'four']]);
+});
+
+test('holds a reply until it is healed, or for a while', async () => {
+  const { proxy, served, put } = await world();
+  proxy.fail(1, { how: 'delay' });
+  let answer: string | undefined;
+  const held = put('one').then((text) => {
+    answer = text;
+  });
+  while (served.length === 0) await new Promise(setImmediate);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(answer).toBeUndefined();
+  proxy.heal();
+  await held;
+  expect(answer).toBe('got 3');
+  proxy.fail(1, { how: 'delay', forMs: 10 });
+  expect(await put('two')).toBe('got 3');
+});

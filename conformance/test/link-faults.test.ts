@@ -1,0 +1,60 @@
+import { type EngineHarness, flakyProxy, openWorld, runCheck } from '@robustmq/conformance';
+import type { EngineDefinition } from '@robustmq/core';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Facts } from '../src/check.ts';
+import { ioFaultChecks } from '../src/checks/io-faults.ts';
+import { fileServer, remoteFiles } from './remote-files.ts';
+import { tinyFileEngine } from './tiny-file-engine.ts';
+
+/** The harness of an engine whose data lies behind a connection, as its author would write it. */
+async function remote(definition: EngineDefinition): Promise<EngineHarness> {
+  const service = await fileServer();
+  const proxy = await flakyProxy({ port: service.port });
+  const fs = remoteFiles(proxy);
+  const lock = async () => ({ release: async () => {} });
+  const world = await openWorld(definition, { config: {}, adjust: (context) => ({ ...context, fs, lock }) });
+  onTestFinished(async () => {
+    await proxy.close();
+    await service.close();
+  });
+  return {
+    get engine() {
+      return world.engine;
+    },
+    canCrash: false,
+    link: proxy,
+    reopen: (options) => world.reopen(options),
+    dispose: () => world.dispose(),
+  };
+}
+
+async function run(id: string, definition: EngineDefinition): Promise<Facts> {
+  const check = ioFaultChecks.find((one) => one.id === id);
+  if (check === undefined) throw new Error(`no ${id}`);
+  let facts: Facts = {};
+  const onFacts = (more: Facts): void => {
+    facts = { ...facts, ...more };
+  };
+  const ran = await runCheck(check, definition, { kind: 'engine', open: () => remote(definition) }, { onFacts });
+  expect(ran).toBe(true);
+  return facts;
+}
+
+test('each request of an engine that talks to a service is carried out and its reply lost, once', {
+  timeout: 60_000,
+}, async () => {
+  const { faultSteps } = await run('SHARD-213', tinyFileEngine());
+  if (typeof faultSteps !== 'object') throw new Error('no requests were counted');
+  expect(faultSteps.tried).toBeGreaterThan(30);
+  expect(faultSteps.of).toBe(faultSteps.tried);
+});
+
+test('an engine behind a connection that takes a lost reply for a failure is caught', async () => {
+  await expect(run('SHARD-213', tinyFileEngine({ failedMeansNone: true }))).rejects.toThrow('certainly not applied');
+});
+
+test('slow replies of a service: order and visibility hold, and nothing is acknowledged without one', async () => {
+  await run('SHARD-215', tinyFileEngine());
+  await run('SHARD-216', tinyFileEngine());
+  await expect(run('SHARD-215', tinyFileEngine({ commitsByArrival: true }))).rejects.toThrow('SHARD-215 MUST');
+});
