@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryMeta, SeededRandom } from '@robustmq/core/testing';
-import { appendsDurably, type Check } from '../check.ts';
+import { appendsDurably, type Check, NotClaimed } from '../check.ts';
 import { History } from '../process/history.ts';
 import { killRounds, readBack } from '../process/rounds.ts';
 
@@ -24,7 +24,7 @@ export const processChecks: readonly Check[] = [
       const { workshop } = harness;
       if (workshop?.module === undefined) {
         note({ kills: 'n/a' });
-        return;
+        throw new NotClaimed('nobody has said what a child process imports to get at the engine (`module`)');
       }
       const { module, config } = workshop;
       const dir = await mkdtemp(join(tmpdir(), 'robust-kill-'));

@@ -1,7 +1,7 @@
 import { encodeBatch } from '@robustmq/core';
 import fc from 'fast-check';
 import { bodyOf, NOON } from '../batches.ts';
-import type { Part } from './oracle.ts';
+import type { Part } from './call.ts';
 
 /** Sizes are of the value: a share of the largest batch from a million on, so that a command is the same for every engine. */
 export interface BatchPlan {

@@ -106,6 +106,7 @@ export class EngineModel {
       segment.mustRoll = true;
       return;
     }
+    await segment.clearDoubt(writer);
     // a refusal may have come while it waited
     const now = make(command.batches, `${this.#prefix}${this.#made++}`, segment.oracle.next, most);
     segment.append(writer, now, command.abort);

@@ -1,25 +1,11 @@
 /**
- * What must be true of one log (a segment or a shard), known from what was called and answered, and from nothing else. Each append is
- * acknowledged, certainly not applied, in flight, or in doubt (aborted, crashed, fenced on the way). Every answer that a log gives is held
- * against that; what is in doubt becomes certain when it is first seen, and may not change afterwards.
+ * What must be true of a segment or a shard, known from what was called and answered and from nothing else. Each append is acknowledged,
+ * certainly not applied, in flight, or in doubt (aborted, crashed, fenced). Every answer is held against that; what is in doubt
+ * becomes certain when it is first seen, and may not change afterwards.
  */
 import assert from 'node:assert/strict';
 import { type Stored, stored } from '../batches.ts';
-
-export interface Part {
-  readonly body: Buffer;
-  readonly records: number;
-  readonly time: number;
-}
-
-/** One append. */
-export interface Call {
-  readonly index: number;
-  readonly parts: readonly Part[];
-  readonly records: number;
-  fate: 'flight' | 'acknowledged' | 'doubt' | 'none';
-  base: number | undefined;
-}
+import type { Call, Part } from './call.ts';
 
 export class Oracle {
   /** The first offset that can be read. */
@@ -45,6 +31,11 @@ export class Oracle {
   /** True when there are appends whose place is not known. */
   get unplaced(): boolean {
     return this.#calls.some(({ fate, base }) => fate !== 'none' && base === undefined);
+  }
+
+  /** True when something is in doubt: whether it was taken, or refused, nobody was told. */
+  get doubtful(): boolean {
+    return this.#calls.some(({ fate }) => fate === 'doubt');
   }
 
   /** Ends of appends from which a place inside the log can be chosen. */
@@ -84,6 +75,11 @@ export class Oracle {
     if (refused && call.base !== undefined)
       for (const behind of this.#calls) if (behind.index > call.index && behind.fate === 'flight') behind.fate = 'none';
     call.fate = 'none';
+  }
+
+  /** Everything has settled, and what was taken ends at `end`: what is in doubt behind it had been refused. */
+  settled(end: number): void {
+    for (const call of this.#calls) if (call.fate === 'doubt' && (call.base ?? 0) >= end) call.fate = 'none';
   }
 
   /** The log was recovered, and ends at `end`: what lies below is there, what does not will never be. */

@@ -4,8 +4,9 @@ import { NOON } from '../batches.ts';
 import type { ShardTrial } from '../check.ts';
 import { refused } from '../expect.ts';
 import { ShardLog } from '../shard-log.ts';
+import type { Call } from './call.ts';
 import { type Command, type Made, make } from './commands.ts';
-import { type Call, Oracle } from './oracle.ts';
+import { Oracle } from './oracle.ts';
 
 const MOST_BYTES = 24 * 1024 * 1024;
 const LONG_MS = 15_000;

@@ -30,7 +30,13 @@ const OBJECT_BYTES = 4 * MAX_BATCH_BYTES;
 const UPLOADS = 4;
 
 /** By directory: what survives a process. */
-const media = new Map<string, { readonly store: ObjectStore; line: Line | undefined; lives: number }>();
+export const objectMedia: Map<string, Medium> = new Map();
+
+interface Medium {
+  readonly store: ObjectStore;
+  line: Line | undefined;
+  lives: number;
+}
 
 export const objectProbe: EngineDefinition = defineEngine({
   name: 'object-probe',
@@ -39,8 +45,12 @@ export const objectProbe: EngineDefinition = defineEngine({
   configSchema: { type: 'object', additionalProperties: false, properties: {} },
   capabilities: { durability: 'object-store', placement: 'cluster', append: true, maxBatchBytes: MAX_BATCH_BYTES },
   open: async (ctx) => {
-    const medium = media.get(ctx.dir) ?? { store: new ObjectStore(media.size, ctx.dir), line: undefined, lives: 0 };
-    media.set(ctx.dir, medium);
+    const medium = objectMedia.get(ctx.dir) ?? {
+      store: new ObjectStore(objectMedia.size, ctx.dir),
+      line: undefined,
+      lives: 0,
+    };
+    objectMedia.set(ctx.dir, medium);
     // whoever was here before has crashed, or has closed
     medium.line?.cut();
     medium.line = new Line(medium.store, ctx.meta);

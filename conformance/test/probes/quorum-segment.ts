@@ -11,6 +11,8 @@ import type { QuorumMedium } from './quorum-medium.ts';
 import { type Caller, type Copy, endOf, type Replica, type Run } from './replica.ts';
 import { offsetForTime, readFrom, spanOf } from './stored-batches.ts';
 
+const TRIES = 500;
+
 /** Asks the replicas one after the other until one has what is wanted. */
 export class QuorumReader implements SegmentReader {
   readonly id: string;
@@ -97,7 +99,7 @@ export class QuorumWriter extends QuorumReader implements SegmentWriter {
   #end: number;
   #committed: number;
   #sealed = false;
-  #lanes: Lane[];
+  readonly #lanes: readonly Lane[];
   readonly #credit = new Credit(4 * 1024 * 1024);
   #flights: Flight[] = [];
   #idle: (() => void)[] = [];
@@ -154,9 +156,13 @@ export class QuorumWriter extends QuorumReader implements SegmentWriter {
     await this.flush();
     if (this.failure !== undefined) throw this.failure;
     const end = this.#end;
-    const whole = this.#lanes.filter(({ acknowledged }) => acknowledged === end).map(({ replica }) => replica);
-    const ballot = this.ballot;
-    const answers = await this.medium.all(this.caller, (one) => one.accept(this.id, this.copy, ballot, end), whole);
+    for (const lane of this.#lanes) await this.#send(lane);
+    const { id, ballot, copy } = this;
+    const answers = await this.medium.all(this.caller, (one) => {
+      // it may have been away: what it lacks it is given
+      const behind = this.#lanes.find(({ replica }) => replica === one)?.pending ?? [];
+      return one.accept(id, { ...copy, runs: behind }, ballot, end);
+    });
     if (answers.filter(({ value }) => value === 'ok').length < 2) {
       const fenced = answers.some(({ value }) => value === 'fenced');
       this.fail(
@@ -180,30 +186,25 @@ export class QuorumWriter extends QuorumReader implements SegmentWriter {
   async #send(lane: Lane): Promise<void> {
     if (lane.busy) return;
     lane.busy = true;
-    while (lane.pending.length > 0 && this.failure === undefined) {
-      const runs = lane.pending;
-      lane.pending = [];
-      try {
-        const answer = await this.medium.one(this.caller, lane.replica, (one) =>
-          one.write(this.id, this.copy.uid, this.ballot, runs),
-        );
-        if (answer === 'fenced')
-          return this.fail(new StorageError('FENCED', 'A replica takes no more', { where: this.id }));
-        if (answer === 'gap') return this.#drop(lane);
+    for (let tries = 0; lane.pending.length > 0 && this.failure === undefined; ) {
+      const runs = [...lane.pending];
+      const answer = await this.medium
+        .one(this.caller, lane.replica, (one) => one.write(this.id, this.copy.uid, this.ballot, runs))
+        .catch(() => undefined);
+      if (answer === 'ok') {
+        lane.pending = lane.pending.slice(runs.length);
         lane.acknowledged = runs.at(-1)?.next ?? lane.acknowledged;
         this.#advance();
-      } catch {
-        return this.#drop(lane);
+        continue;
       }
+      this.#mustRoll = true;
+      if (answer === 'fenced') this.fail(new StorageError('FENCED', 'A replica takes no more', { where: this.id }));
+      // two are enough, so it is left alone until it is needed
+      if (answer === 'gap' || this.#flights.length === 0) break;
+      if (++tries > TRIES) this.fail(new StorageError('IO_ERROR', 'Two replicas did not take it', { where: this.id }));
+      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
     }
     lane.busy = false;
-  }
-
-  #drop(lane: Lane): void {
-    this.#lanes = this.#lanes.filter((other) => other !== lane);
-    this.#mustRoll = true;
-    if (this.#lanes.length < 2)
-      this.fail(new StorageError('IO_ERROR', 'Fewer than two replicas are left', { where: this.id }));
   }
 
   #advance(): void {
