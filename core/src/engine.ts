@@ -122,6 +122,7 @@ export interface StorageEngine {
    * Fences every writer of a lower or equal epoch durably, finds the end (everything that was acknowledged, and possibly
    * whole appends that were not), seals the segment there. Idempotent: again after success, or after a crash in the middle
    * of itself, it gives the same end.
+   * May be called while another call of it runs, also with the same epoch (by one node: no two nodes ever have one): all that resolve give one end.
    * @throws SEGMENT_UNKNOWN when it certainly never existed here; SEGMENT_LOST when it did, or may have, and is gone;
    * CORRUPT when proven data is damaged; FENCED (outcome none) when the segment saw a higher epoch; IO_ERROR, retryable if it may heal.
    */
@@ -228,8 +229,10 @@ export interface SegmentWriter extends SegmentReader {
    * are durable as declared. Appends take effect and settle in call order. One append has at most 2 * `maxBatchBytes`. The bytes belong to the
    * caller again once it has settled; when only the wait was stopped (ABORTED, unknown), once a `flush` after it has.
    * Refused with outcome none, and the writer goes on: OFFSET_MISMATCH unless `base` is the end of what was dispatched;
-   * BACKPRESSURE without credit; DISK_FULL; SEGMENT_MUST_ROLL; ABORTED when `signal` was aborted already (later it only stops the wait, outcome unknown).
-   * Outcome unknown, and the writer has failed: IO_ERROR, FENCED, WRITER_FAILED, TIMEOUT.
+   * BACKPRESSURE without credit; DISK_FULL; SEGMENT_MUST_ROLL when the segment has its share or its medium has changed, never while it is empty;
+   * ABORTED when `signal` was aborted already. Later it only stops the wait, outcome unknown: whether the append was refused then nobody is told, so
+   * `flush` first, and go on at `offsets().end`.
+   * Outcome unknown, and the writer has failed: IO_ERROR, FENCED, WRITER_FAILED, TIMEOUT, CLOSED when the engine is closed before it has settled.
    */
   append(
     batches: readonly Uint8Array[],

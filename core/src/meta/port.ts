@@ -59,7 +59,10 @@ export interface Meta {
    * @throws META_UNAVAILABLE (outcome unknown: send the same id again, or read), META_LIMIT (none).
    */
   commit(mutation: MetaMutation): Promise<MetaCommitResult>;
-  /** One round trip; each mutation is atomic alone, in order. */
+  /**
+   * One round trip; each mutation is atomic alone, in order, and within the limits. When it rejects any part of them may have been applied: send all of
+   * them again with the same ids. Whoever has hundreds sends some at a time.
+   */
   commitEach(mutations: readonly MetaMutation[]): Promise<MetaCommitResult[]>;
   /**
    * Changes of keys with `prefix` made by commits after revision `from`, in order, each commit's events together.
