@@ -18,6 +18,7 @@ import { processChecks } from './checks/process.ts';
 import { producerChecks } from './checks/producers.ts';
 import { readChecks } from './checks/reads.ts';
 import { recoveryChecks } from './checks/recovery.ts';
+import { restartChecks } from './checks/restarts.ts';
 import { sealingChecks } from './checks/sealing.ts';
 import { timestampChecks } from './checks/timestamps.ts';
 import { tornTailChecks } from './checks/torn-tails.ts';
@@ -41,6 +42,7 @@ export const checks: readonly Check[] = [
   ...capabilityChecks,
   ...producerChecks,
   ...chainChecks,
+  ...restartChecks,
   ...crashPointChecks,
   ...ioFaultChecks,
   ...tornTailChecks,

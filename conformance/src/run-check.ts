@@ -100,7 +100,14 @@ async function within(ms: number, work: Promise<void>): Promise<void> {
   }
 }
 
+/** What a person needs to go on: the promise, why it exists, what was seen instead, how to see it again alone. */
 function named(check: Check, seed: number, error: unknown): Error {
-  const why = error instanceof Error ? error.message : String(error);
-  return new Error(`${check.id} ${check.level} ${check.promise}: ${why} (seed ${seed})`, { cause: error });
+  const { id, level, promise, why } = check;
+  const seen = error instanceof Error ? error.message : String(error);
+  const lines = [
+    `${id} ${level} ${promise}: ${seen} (seed ${seed})`,
+    `  why: ${why}`,
+    `  run just this: npx @robustmq/conformance <module> --only ${id} --seed ${seed}`,
+  ];
+  return new Error(lines.join('\n'), { cause: error });
 }

@@ -23,9 +23,10 @@ export const atomicityChecks: readonly Check[] = [
           await new Promise((resolve) => setImmediate(resolve));
         }
       })();
-      await Promise.all(Array.from({ length: 60 }, (_, i) => log.append(group(i))));
-      writing = false;
-      await reading;
+      const appending = Promise.all(Array.from({ length: 60 }, (_, i) => log.append(group(i)))).finally(() => {
+        writing = false;
+      });
+      await Promise.all([reading, appending]);
       assert.equal((await readAll(log)).length, 60 * BATCHES);
     },
   },

@@ -42,9 +42,12 @@ export const visibilityChecks: readonly Check[] = [
           await new Promise((resolve) => setImmediate(resolve));
         }
       })();
-      await Promise.all(Array.from({ length: 200 }, (_, i) => log.append([batch({ tag: `m${i}`, valueBytes: 500 })])));
-      writing = false;
-      await reading;
+      const appending = Promise.all(
+        Array.from({ length: 200 }, (_, i) => log.append([batch({ tag: `m${i}`, valueBytes: 500 })])),
+      ).finally(() => {
+        writing = false;
+      });
+      await Promise.all([reading, appending]);
     },
   },
   {

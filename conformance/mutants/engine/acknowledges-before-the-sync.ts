@@ -1,0 +1,22 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import { OneFileLog } from '../one-file/one-file-log.ts';
+
+class Broken extends OneFileLog {
+  protected override async sync(): Promise<void> {
+    void super.sync().catch(() => {});
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'acknowledges before the sync',
+  incident:
+    'Stores that answer from the page cache by default: kill -9 does not show it, the next power cut does',
+  stage: 'engine',
+  caughtBy: 'SHARD-216',
+  alsoFails: [],
+  definition: oneFile(OneFileEngine, Broken),
+};
+
+export default mutant.definition;

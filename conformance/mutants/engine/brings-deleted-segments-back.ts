@@ -1,0 +1,21 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import type { Frame } from '../one-file/one-file-log.ts';
+
+class Broken extends OneFileEngine {
+  protected override replay(frame: Frame): void {
+    if (frame.step.does !== 'delete') super.replay(frame);
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'brings deleted segments back after a restart',
+  incident: 'A replay that knows creations and no deletions: topics that the law wanted gone are served again',
+  stage: 'engine',
+  caughtBy: 'SHARD-103',
+  alsoFails: [],
+  definition: oneFile(Broken),
+};
+
+export default mutant.definition;

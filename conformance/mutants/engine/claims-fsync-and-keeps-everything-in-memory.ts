@@ -1,0 +1,26 @@
+import { broken, MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'claims fsync and keeps everything in memory',
+  incident: 'A store on a RAM disk, or in a container without its volume: everything is well until the first restart',
+  stage: 'engine',
+  caughtBy: 'SHARD-020',
+  // whatever asks for something behind a restart
+  alsoFails: [
+    'SHARD-011',
+    'SHARD-021',
+    'SHARD-022',
+    'SHARD-023',
+    'SHARD-026',
+    'SHARD-043',
+    'SHARD-051',
+    'SHARD-054',
+    'SHARD-055',
+    'SHARD-103',
+    'SHARD-112',
+  ],
+  // an incarnation of the medium, or it would not even open again
+  definition: broken(MEMORY, () => ({ incarnation: 'the-same' }), { durability: 'fsync' }),
+};
+
+export default mutant.definition;

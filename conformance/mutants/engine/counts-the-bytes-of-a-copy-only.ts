@@ -1,0 +1,18 @@
+import { broken, MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'answers an ingest with a digest that it did not compute',
+  incident: 'An archive that was verified by its size alone, and the original dropped on the strength of that',
+  stage: 'engine',
+  caughtBy: 'SHARD-060',
+  // a large batch is one that is copied, too
+  alsoFails: ['SHARD-069'],
+  definition: broken(MEMORY, (engine) => ({
+    ingest: async (id, options, batches) => {
+      const { bytes, crc } = await engine.ingest(id, options, batches);
+      return { bytes, crc: bytes > 5000 ? 0 : crc };
+    },
+  })),
+};
+
+export default mutant.definition;

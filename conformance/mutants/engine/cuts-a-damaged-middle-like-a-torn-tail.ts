@@ -1,0 +1,22 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import { OneFileLog } from '../one-file/one-file-log.ts';
+
+class Broken extends OneFileLog {
+  protected override isProven(): boolean {
+    return false;
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'cuts damage in the middle as if it were a torn tail',
+  incident:
+    'BookKeeper #2908, and every log that stops at the first bad checksum: one flipped bit deletes all that was acknowledged behind it',
+  stage: 'engine',
+  caughtBy: 'SHARD-223',
+  alsoFails: [],
+  definition: oneFile(OneFileEngine, Broken),
+};
+
+export default mutant.definition;

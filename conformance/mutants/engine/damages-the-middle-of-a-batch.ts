@@ -1,0 +1,23 @@
+import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'damages eight bytes in the middle of a large batch',
+  incident: 'A copy into a block that was too short by one word: the header is right, the records are not',
+  stage: 'engine',
+  caughtBy: 'SHARD-001',
+  // each of them reads batches of more than 1000 bytes
+  alsoFails: ['SHARD-010', 'SHARD-071', 'SHARD-074', 'SHARD-077', 'SHARD-120'],
+  definition: brokenWriter(MEMORY, (writer) => ({
+    append: (batches, options) =>
+      writer.append(
+        batches.map((bytes) => {
+          const copy = Buffer.from(bytes);
+          if (copy.length > 1000) copy.fill(0, copy.length >> 1, (copy.length >> 1) + 8);
+          return copy;
+        }),
+        options,
+      ),
+  })),
+};
+
+export default mutant.definition;

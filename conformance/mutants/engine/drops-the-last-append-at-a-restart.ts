@@ -1,0 +1,30 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import type { Frame } from '../one-file/one-file-log.ts';
+
+class Broken extends OneFileEngine {
+  override async recover(...[id, options]: Parameters<OneFileEngine['recover']>): Promise<{ readonly end: number }> {
+    const segment = this.find(id);
+    if (!segment.sealed && this.restarted) segment.end = segment.entries.pop()?.[0] ?? segment.end;
+    return await super.recover(id, options);
+  }
+  private restarted = false;
+  protected override replay(frame: Frame): void {
+    this.restarted = true;
+    super.replay(frame);
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'drops the last append of an open segment at a restart',
+  incident:
+    'An end taken one frame too early: the last acknowledged record is gone, and its offset is given to another',
+  stage: 'engine',
+  caughtBy: 'SHARD-020',
+  // each of them recovers what was acknowledged in an earlier life
+  alsoFails: ['SHARD-011', 'SHARD-021', 'SHARD-051', 'SHARD-055', 'SHARD-112'],
+  definition: oneFile(Broken),
+};
+
+export default mutant.definition;

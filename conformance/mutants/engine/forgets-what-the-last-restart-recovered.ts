@@ -1,0 +1,25 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import type { Frame } from '../one-file/one-file-log.ts';
+
+class Broken extends OneFileEngine {
+  protected override replay(frame: Frame): void {
+    super.replay(frame);
+    const segment = this.segments.get(String(frame.step.id));
+    if (frame.step.does !== 'recover' || segment === undefined || segment.epoch < 3) return;
+    segment.end = segment.entries.pop()?.[0] ?? segment.end;
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'keeps of a recovered segment only what lies above its first append at the second start',
+  incident: 'A recovery whose result was good for one life: the next start replays the log without it',
+  stage: 'engine',
+  caughtBy: 'SHARD-051',
+  // each of them restarts twice
+  alsoFails: ['SHARD-020', 'SHARD-021', 'SHARD-043'],
+  definition: oneFile(Broken),
+};
+
+export default mutant.definition;

@@ -1,0 +1,24 @@
+import type { SegmentWriter } from '@robustmq/core';
+import { broken, MEMORY, type Mutant, override } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'mixes up segments that are written at once',
+  incident: "Many streams in one object, and one position that is off: a topic reads another's messages",
+  stage: 'engine',
+  caughtBy: 'SHARD-110',
+  alsoFails: [],
+  definition: broken(MEMORY, (engine) => {
+    const writers: SegmentWriter[] = [];
+    return {
+      create: async (id, options) => {
+        const writer = await engine.create(id, options);
+        writers.push(writer);
+        return override(writer, {
+          read: (from, read) => (writers[from % writers.length] ?? writer).read(from, read),
+        });
+      },
+    };
+  }),
+};
+
+export default mutant.definition;

@@ -1,0 +1,22 @@
+import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'never gives credit back',
+  incident:
+    'A semaphore that is not released on every path: after some hours nothing is written any more, and nothing says why',
+  stage: 'engine',
+  caughtBy: 'SHARD-122',
+  alsoFails: [],
+  definition: brokenWriter(MEMORY, (writer) => {
+    let left = 2 ** 25;
+    return {
+      append: (batches, options) => {
+        left -= batches.reduce((sum, { length }) => sum + length, 0);
+        return writer.append(batches, options);
+      },
+      ready: (bytes) => (bytes <= left ? undefined : new Promise(() => {})),
+    };
+  }),
+};
+
+export default mutant.definition;

@@ -1,0 +1,20 @@
+import { StorageError } from '@robustmq/core';
+import { broken, MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'refuses a segment in which nothing is left',
+  incident: 'An object store that takes no empty object: compaction stops at the first segment that it has emptied',
+  stage: 'engine',
+  caughtBy: 'SHARD-065',
+  alsoFails: [],
+  definition: broken(MEMORY, (engine) => ({
+    ingest: async (id, options, batches) => {
+      const result = await engine.ingest(id, options, batches);
+      if (result.bytes > 0) return result;
+      await engine.delete(id);
+      throw new StorageError('INVALID_ARGUMENT', 'There is nothing in it');
+    },
+  })),
+};
+
+export default mutant.definition;

@@ -1,0 +1,21 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import type { Frame } from '../one-file/one-file-log.ts';
+
+class Broken extends OneFileEngine {
+  protected override replay(frame: Frame): void {
+    if (frame.step.does !== 'seal') super.replay(frame);
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'seals in memory only',
+  incident: 'A rollover that is remembered by the process alone: after its crash nobody knows where the segment ended',
+  stage: 'engine',
+  caughtBy: 'SHARD-022',
+  alsoFails: [],
+  definition: oneFile(Broken),
+};
+
+export default mutant.definition;

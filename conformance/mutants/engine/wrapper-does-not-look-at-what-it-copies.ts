@@ -1,0 +1,26 @@
+import { writeCrc } from '@robustmq/core';
+import { MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'gives a damaged batch a new checksum when it copies it (a wrapper)',
+  incident: 'Bit rot that was copied to the archive with a fresh checksum, while the good original was deleted',
+  stage: 'engine',
+  caughtBy: 'SHARD-067',
+  alsoFails: [],
+  definition: MEMORY,
+  wrapper: (engine) => ({
+    ingest: (id, options, batches) =>
+      engine.ingest(
+        id,
+        options,
+        (async function* () {
+          for await (const chunk of batches) {
+            if (chunk.length === new DataView(chunk.buffer, chunk.byteOffset).getInt32(8) + 12) writeCrc(chunk);
+            yield chunk;
+          }
+        })(),
+      ),
+  }),
+};
+
+export default mutant.definition;

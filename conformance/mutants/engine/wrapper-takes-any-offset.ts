@@ -1,0 +1,23 @@
+import { patchOffsetAndEpoch } from '@robustmq/core';
+import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'puts an append at the next offset, whatever offset it was given (a wrapper)',
+  incident:
+    'A lost append in the middle of a pipeline closes up unnoticed: every offset behind it means another record',
+  stage: 'engine',
+  caughtBy: 'SHARD-004',
+  alsoFails: [],
+  definition: MEMORY,
+  wrapper: (engine) =>
+    wrongWriter(engine, (writer) => ({
+      append: async (batches, options) => {
+        const { end } = writer.offsets();
+        if (batches.length === 1 && batches[0] !== undefined && batches[0].length > 61 && options.base !== end)
+          patchOffsetAndEpoch(batches[0], end, 0);
+        return writer.append(batches, batches.length === 1 ? { ...options, base: end } : options);
+      },
+    })),
+};
+
+export default mutant.definition;

@@ -1,0 +1,46 @@
+// One mutant in a process of its own, which it may leave in any state: `node run-one.ts <file> <scope> <seed>`. Prints the verdict as JSON.
+// `sound/memory` and the like are the engines without a fault.
+import { checks, openShardWorld, openWorld, runScorecard } from '@robustmq/conformance';
+import type { EngineDefinition } from '@robustmq/core';
+import localFile from '@robustmq/engine-local-file';
+import { allMutants } from './all.ts';
+import { defaultsOf, MEMORY } from './mutant.ts';
+import { oneFile } from './one-file/one-file.ts';
+import { runMutant, type Scope, type Verdict } from './run.ts';
+
+const [file = '', scope = 'quick', seed = '1'] = process.argv.slice(2);
+const mutant = (await allMutants()).find((each) => each.file === file);
+const verdict =
+  mutant === undefined ? await soundVerdict(file, Number(seed)) : await runMutant(mutant, scope as Scope, Number(seed)); // as the tool says
+process.stdout.write(JSON.stringify(verdict), () => process.exit());
+
+async function soundVerdict(name: string, seed: number): Promise<Verdict> {
+  const sound: Readonly<Record<string, EngineDefinition>> = {
+    'sound/memory': MEMORY,
+    'sound/local-file': localFile as unknown as EngineDefinition, // it gets the settings of its own schema
+    'sound/one-file': oneFile(),
+  };
+  const definition = sound[name];
+  if (definition === undefined) throw new Error(`there is no mutant ${name}`);
+  const config = defaultsOf(definition);
+  const only = checks.filter(({ timeoutMs }) => timeoutMs === undefined || scope !== 'quick').map(({ id }) => id);
+  const cards = [
+    await runScorecard(definition, { kind: 'engine', open: () => openWorld(definition, { config }) }, { seed, only }),
+    await runScorecard(
+      definition,
+      { kind: 'shard', open: () => openShardWorld(definition, { config }) },
+      { seed, only },
+    ),
+  ];
+  const failed = cards.flatMap((card) => card.failed);
+  return {
+    file: name,
+    caught: false,
+    message: failed.map(({ error }) => error.message).join('\n'),
+    surprises: failed.map(({ id }) => id),
+    missed: [],
+    found: [],
+    passed: cards.reduce((sum, { passed }) => sum + passed.length, 0),
+    seconds: cards.reduce((sum, { seconds }) => sum + seconds, 0),
+  };
+}

@@ -1,0 +1,22 @@
+import { MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'gives offsets again after a restart',
+  incident: 'A log in memory that begins at 0 after each start: positions of consumers come to mean other records',
+  stage: 'shard',
+  caughtBy: 'SHARD-160',
+  alsoFails: [],
+  definition: MEMORY,
+  shard: (shard, life) => {
+    let start: number | undefined;
+    return {
+      append: async (batches, options) => {
+        const appended = await shard.append(batches, options);
+        start ??= appended.base;
+        return life === 0 ? appended : { ...appended, base: appended.base - start, next: appended.next - start };
+      },
+    };
+  },
+};
+
+export default mutant.definition;

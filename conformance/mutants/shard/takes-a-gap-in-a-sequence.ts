@@ -1,0 +1,24 @@
+import { isStorageError, viewOf, writeCrc } from '@robustmq/core';
+import { MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'takes a gap in the sequence of a producer',
+  incident:
+    'A batch that was lost on the way is closed over by the next one, and no one learns that a record is missing',
+  stage: 'shard',
+  caughtBy: 'SHARD-151',
+  alsoFails: [],
+  definition: MEMORY,
+  shard: (shard) => ({
+    append: (batches, options) =>
+      shard.append(batches, options).catch((error: unknown) => {
+        const [bytes] = batches;
+        if (bytes === undefined || !isStorageError(error, 'SEQUENCE_GAP')) throw error;
+        viewOf(bytes).setBigInt64(43, -1n);
+        writeCrc(bytes);
+        return shard.append(batches, options);
+      }),
+  }),
+};
+
+export default mutant.definition;

@@ -1,0 +1,34 @@
+import { MEMORY, type Mutant } from '../mutant.ts';
+
+export const mutant: Mutant = {
+  name: 'wakes readers before the commit',
+  incident: 'A long poll that is answered at dispatch finds nothing, and sleeps through the record it waited for',
+  stage: 'shard',
+  caughtBy: 'SHARD-162',
+  alsoFails: [],
+  definition: MEMORY,
+  shard: (shard) => {
+    let wake: () => void = () => {};
+    return {
+      append: (batches, options) => {
+        const appending = shard.append(batches, options);
+        wake();
+        return appending;
+      },
+      read: async (from, options) => {
+        const woken = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        const early = async (): ReturnType<typeof shard.read> => {
+          await woken;
+          return await shard.read(from, { maxBytes: options.maxBytes });
+        };
+        return await (options.maxWaitMs === undefined
+          ? shard.read(from, options)
+          : Promise.race([shard.read(from, options), early()]));
+      },
+    };
+  },
+};
+
+export default mutant.definition;
