@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, rmSync, write, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, rmSync, write, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Send } from './closed-loop.ts';
 
@@ -11,6 +11,7 @@ const SCRATCH_BYTES = 4 * 1024 * 1024;
  */
 export class RawGroupCommit {
   readonly #path: string;
+  readonly #fileBytes: number;
   readonly #fd: number;
   readonly #scratch = Buffer.alloc(SCRATCH_BYTES);
   readonly #record: Buffer;
@@ -18,11 +19,14 @@ export class RawGroupCommit {
   #writing = false;
   #position = 0;
 
-  constructor(directory: string, recordBytes: number) {
+  constructor(directory: string, recordBytes: number, fileBytes: number = FILE_BYTES) {
+    this.#fileBytes = fileBytes;
     this.#record = Buffer.alloc(recordBytes, 'x');
     this.#path = join(directory, 'raw');
     const zeroes = openSync(this.#path, 'w');
-    for (let at = 0; at < FILE_BYTES; at += SCRATCH_BYTES) writeSync(zeroes, this.#scratch, 0, SCRATCH_BYTES, at);
+    for (let at = 0; at < fileBytes; at += SCRATCH_BYTES) writeSync(zeroes, this.#scratch, 0, SCRATCH_BYTES, at);
+    // or the kernel writes them back under whatever is measured next
+    fsyncSync(zeroes);
     closeSync(zeroes);
     this.#fd = openSync(this.#path, constants.O_RDWR | constants.O_DSYNC);
   }
@@ -46,7 +50,7 @@ export class RawGroupCommit {
     const group = this.#waiting.splice(0, most);
     let bytes = 0;
     for (let i = 0; i < group.length; i++) bytes += this.#record.copy(this.#scratch, bytes);
-    if (this.#position + bytes > FILE_BYTES) this.#position = 0;
+    if (this.#position + bytes > this.#fileBytes) this.#position = 0;
     write(this.#fd, this.#scratch, 0, bytes, this.#position, (error) => {
       this.#position += bytes;
       for (const done of group) done(error ?? undefined);
