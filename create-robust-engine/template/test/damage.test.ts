@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { settingsOf } from '@robustmq/conformance';
 import {
   encodeBatch,
@@ -21,8 +21,8 @@ import engine from '../src/index.ts';
 
 // What is special about this engine's file. Put tests of your own beside these; the suite looks at every promise of the contract.
 describe('segments.log', () => {
-  it('cuts a torn tail at the last whole frame', async () => {
-    await using place = await directory();
+  it('cuts a torn tail at the last whole frame', async (test) => {
+    const place = await directory(test);
     await write(place.file, 3);
     await writeFile(
       place.file,
@@ -31,8 +31,8 @@ describe('segments.log', () => {
     assert.equal(await recovered(place.dir), 3);
   });
 
-  it('says CORRUPT of damage that a later frame proves, and cuts nothing', async () => {
-    await using place = await directory();
+  it('says CORRUPT of damage that a later frame proves, and cuts nothing', async (test) => {
+    const place = await directory(test);
     await write(place.file, 3);
     const bytes = await readFile(place.file);
     const middle = Math.floor(bytes.length / 2);
@@ -43,10 +43,10 @@ describe('segments.log', () => {
   });
 });
 
-async function directory(): Promise<{ dir: string; file: string } & AsyncDisposable> {
+async function directory(test: TestContext): Promise<{ dir: string; file: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'my-engine-'));
-  const remove = () => rm(dir, { recursive: true });
-  return { dir, file: join(dir, 'segments.log'), [Symbol.asyncDispose]: remove };
+  test.after(() => rm(dir, { recursive: true }));
+  return { dir, file: join(dir, 'segments.log') };
 }
 
 function open(dir: string): Promise<OpenEngineInstance> {
