@@ -20,6 +20,7 @@ export const crashPointChecks: readonly Check[] = [
 
 const CHOICES = 3;
 const SEEDED_MS = 10_000;
+const AT_MOST_MS = 90_000;
 
 async function cutPower({ definition, harness, seed, effort, note }: EngineTrial, dir: string): Promise<void> {
   const { workshop } = harness;
@@ -33,7 +34,8 @@ async function cutPower({ definition, harness, seed, effort, note }: EngineTrial
     seed,
     choices: CHOICES * effort,
     forMs: SEEDED_MS * effort,
+    atMostMs: AT_MOST_MS,
     dir,
   });
-  note({ crashPoints: { tried: points, of: points }, powerCutDisks: disks });
+  note({ crashPoints: points, powerCutDisks: disks });
 }

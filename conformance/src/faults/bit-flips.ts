@@ -7,7 +7,7 @@ import { judgeDamage, type Known } from './judge.ts';
 import { meaningful } from './meaningful.ts';
 import { Progress } from './progress.ts';
 import type { Recording } from './recording.ts';
-import { look, type Seen } from './seen.ts';
+import { look, type Seen, thrownIn } from './seen.ts';
 import { everything } from './survivors.ts';
 
 export interface FlipOptions {
@@ -55,7 +55,7 @@ export async function flipEverywhere(options: FlipOptions): Promise<{ readonly t
     }
     const [first] = flips;
     if (wrong !== undefined && first !== undefined)
-      throw new Error(`bit ${first.bit} of byte ${first.at} of ${first.path} turned: ${wrong}`);
+      throw new Error(`bit ${first.bit} of byte ${first.at} of ${first.path} turned: ${wrong}`, thrownIn(seen, wrong));
     if (seen.refused !== undefined && first !== undefined) alone.add(first.path);
     tried += flips.length;
   };

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   forEachBatch,
@@ -49,8 +50,10 @@ export interface End {
 export class Refusal {
   readonly code: StorageCode | 'no StorageError' | 'no end';
   readonly message: string;
+  readonly error: unknown;
 
   constructor(error: unknown) {
+    this.error = error;
     this.code = isStorageError(error) ? error.code : error instanceof Hung ? 'no end' : 'no StorageError';
     this.message = `${this.code} (${error instanceof Error ? error.message : String(error)})`;
   }
@@ -58,6 +61,13 @@ export class Refusal {
   is(...codes: readonly string[]): boolean {
     return codes.includes(this.code);
   }
+}
+
+/** What the engine threw when that is what is wrong: it leads to the line. */
+export function thrownIn(seen: Seen, wrong: string): { readonly cause?: unknown } {
+  const shown = [seen.refused, ...[...seen.segments.values()].flatMap((segment) => Object.values(segment))];
+  const refusal = shown.find((one) => one instanceof Refusal && wrong.includes(one.message));
+  return refusal instanceof Refusal ? { cause: refusal.error } : {};
 }
 
 export interface LookOptions {
@@ -78,6 +88,15 @@ const HANG_MS = 20_000;
 
 /** Opens an engine on a copy of the disk, asks it for everything, and closes it. */
 export async function look(options: LookOptions): Promise<Seen> {
+  try {
+    return await lookOver(options);
+  } finally {
+    // there are hundreds of them
+    await rm(options.dir, { recursive: true, force: true });
+  }
+}
+
+async function lookOver(options: LookOptions): Promise<Seen> {
   const { workshop, image, meta, dir, ids, twice } = options;
   await writeImage(image, join(dir, 'instance'));
   const first = await opened(workshop, dir, meta, async (engine): Promise<Omit<Seen, 'refused'>> => {

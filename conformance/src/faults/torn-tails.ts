@@ -14,7 +14,7 @@ import { judge, type Known } from './judge.ts';
 import { meaningful } from './meaningful.ts';
 import { Progress } from './progress.ts';
 import type { Recording } from './recording.ts';
-import { look } from './seen.ts';
+import { look, thrownIn } from './seen.ts';
 import { shuffled } from './shuffled.ts';
 import { everything } from './survivors.ts';
 import { digestImage } from './write-image.ts';
@@ -156,7 +156,7 @@ export async function tear(
     const meta = await recording.meta.after(tail.commits);
     const seen = await look({ workshop, image, meta, dir: join(dir, `torn-${number}`), ids, twice: false });
     const wrong = judge(recording.acts, tail.known, seen);
-    if (wrong !== undefined) throw new Error(`${name}: ${wrong}`);
+    if (wrong !== undefined) throw new Error(`${name}: ${wrong}`, thrownIn(seen, wrong));
   });
   return { tried, of: damages.length };
 }
