@@ -1,7 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Meta, nodeFileSystem, type OpenEngineInstance, type StorageEngine } from '@robustmq/core';
+import {
+  type FileSystem,
+  type Meta,
+  nodeFileSystem,
+  type OpenEngineInstance,
+  type StorageEngine,
+} from '@robustmq/core';
 import { FaultPlan, faultyFileSystem, MemoryMeta, type StepFault } from '@robustmq/core/testing';
 import type { EngineHarness, Workshop } from '../check.ts';
 import type { FlakyLink, LinkFault } from '../faults-net/flaky-link.ts';
@@ -47,7 +53,7 @@ export class DirectoryPlace implements Place {
   }
 
   async open(): Promise<StorageEngine> {
-    this.#first = await this.#open(this.plan);
+    this.#first = await this.#open(faultyFileSystem(nodeFileSystem, this.plan));
     return this.#first.instance.engine;
   }
 
@@ -60,7 +66,7 @@ export class DirectoryPlace implements Place {
       await this.plan.cut();
       await this.#first?.unlock();
     }
-    return (await this.#open(new FaultPlan())).instance.engine;
+    return (await this.#open(nodeFileSystem)).instance.engine;
   }
 
   async dispose(): Promise<void> {
@@ -69,8 +75,7 @@ export class DirectoryPlace implements Place {
     await rm(await this.#dir, { recursive: true, force: true });
   }
 
-  async #open(plan: FaultPlan): Promise<Opened> {
-    const fs = faultyFileSystem(nodeFileSystem, plan);
+  async #open(fs: FileSystem): Promise<Opened> {
     const opened = await this.#workshop.open({ dir: await this.#dir, meta: this.#meta, fs });
     this.#all.push(opened.instance);
     return opened;
