@@ -21,9 +21,8 @@ import { SeededRandom } from '@robustmq/core/testing';
 import type { Print, Told } from './history.ts';
 import { type MetaReply, RemoteMeta } from './remote-meta.ts';
 
-/** The first message of the parent. */
+/** The first message of the parent. The engine's module is the first argument, and is loaded before that. */
 export interface ChildStart {
-  readonly module: string;
   readonly dir: string;
   readonly config: unknown;
   readonly round: number;
@@ -38,6 +37,8 @@ const IN_FLIGHT = 8;
 /** Left alone by a parent that hangs, it ends. */
 const LIFE_MS = 120_000;
 
+// what an engine's module exports
+const loading = import(process.argv[2] ?? '') as Promise<{ readonly default: EngineDefinition }>;
 const meta = new RemoteMeta((message) => process.send?.(message));
 process.once('disconnect', () => process.exit(0));
 process.once('message', (start: ChildStart) => {
@@ -47,7 +48,7 @@ process.once('message', (start: ChildStart) => {
 
 async function live(start: ChildStart): Promise<void> {
   systemClock.timer(LIFE_MS, () => process.exit(3));
-  const { default: definition } = (await import(start.module)) as { readonly default: EngineDefinition };
+  const { default: definition } = await loading;
   tell({ tell: 'opening' });
   const { engine } = await openInstance(definition, {
     instance: 'proven',

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { forEachBatch, isStorageError, type Meta, type Random, type StorageEngine, systemClock } from '@robustmq/core';
@@ -6,7 +6,8 @@ import type { ChildStart } from './child.ts';
 import type { History, Print, Told } from './history.ts';
 import { type MetaRequest, serveMeta } from './remote-meta.ts';
 
-export interface RoundOptions extends Pick<ChildStart, 'module' | 'dir' | 'config'> {
+export interface RoundOptions extends Pick<ChildStart, 'dir' | 'config'> {
+  readonly module: string;
   readonly meta: Meta;
   readonly random: Random;
   readonly rounds: number;
@@ -23,10 +24,23 @@ const CHILD = new URL(import.meta.url.endsWith('.ts') ? './child.ts' : './child.
 /** Processes one after the other on one medium, each killed at a moment of its own: while it opens, while it recovers, under load. */
 export async function killRounds(options: RoundOptions, history: History): Promise<number> {
   const until = systemClock.monotonic() + options.boxMs;
+  // the next one loads its code while this one works
+  let next = new Child(options.module);
   let round = 0;
-  while (round < options.rounds && (round < 2 || systemClock.monotonic() < until)) {
-    await killOne(options, history, round);
-    round++;
+  try {
+    while (round < options.rounds && (round < 2 || systemClock.monotonic() < until)) {
+      const child = next;
+      next = new Child(options.module);
+      try {
+        await killOne(options, history, round, child);
+      } finally {
+        child.kill();
+      }
+      round++;
+    }
+  } finally {
+    next.kill();
+    await next.gone;
   }
   return round;
 }
@@ -59,59 +73,78 @@ export async function readBack(engine: StorageEngine, history: History): Promise
   }
 }
 
-async function killOne(options: RoundOptions, history: History, round: number): Promise<void> {
-  const { module, dir, config, meta, random } = options;
-  const child = fork(CHILD, [], {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'ipc'],
-    serialization: 'advanced',
-    // flags of this process (a test runner's, a debugger's) are not for it
-    execArgv: [],
-  });
+async function killOne(options: RoundOptions, history: History, round: number, child: Child): Promise<void> {
+  const { dir, config, meta, random } = options;
   let killed = false;
-  let last: Told | undefined;
+  let opened = false;
   const kill = (): void => {
     killed = true;
-    child.kill('SIGKILL');
+    child.kill();
   };
   const moment = new Moment(random, kill);
   const late = systemClock.timer(OPEN_MS, kill);
-  let complaint = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    complaint = (complaint + text).slice(-4000);
-  });
-  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  child.on('message', (message) => {
-    void serveMeta(meta, message as MetaRequest).then((reply) => {
-      // what a dead one asked for is done all the same
-      if (child.connected) child.send(reply, () => {});
-    });
-  });
-  const start: ChildStart = {
-    module,
-    dir,
-    config,
-    round,
-    seed: Math.floor(random.next() * 2 ** 32),
-    recover: history.open,
-  };
-  child.send(start, () => {});
-  const pipe = child.stdio[3];
-  if (!(pipe instanceof Readable)) throw new Error('the child has no pipe');
-  for await (const line of createInterface({ input: pipe })) {
+  const seed = Math.floor(random.next() * 2 ** 32);
+  child.start({ dir, config, round, seed, recover: history.open }, meta);
+  for await (const line of child.lines()) {
     // the last one may have been cut by the kill; what it spoke of was not called yet, or is in doubt
     const told = parse(line);
     if (told === undefined) continue;
-    last = told;
+    if (told.tell === 'open') {
+      opened = true;
+      late.cancel();
+    }
     history.tell(told);
     moment.saw(told);
   }
-  await gone;
+  await child.gone;
   late.cancel();
   moment.over();
-  if (!killed) throw new Error(`the process of round ${round} ended by itself (${child.exitCode}): ${complaint}`);
-  if (last === undefined || last.tell === 'opening') {
-    if (!moment.wasOpening)
-      throw new Error(`the engine did not open within ${OPEN_MS} ms in round ${round}: ${complaint}`);
+  const how = `in round ${round}: ${child.complaint}`;
+  if (!killed) throw new Error(`the process ended by itself ${how}`);
+  if (!opened && !moment.wasOpening) throw new Error(`the engine did not open within ${OPEN_MS} ms ${how}`);
+}
+
+/** A process that has loaded the engine, or is about to, and waits to be told to begin. */
+class Child {
+  readonly gone: Promise<void>;
+  /** The last that it wrote to stderr. */
+  complaint = '';
+  readonly #process: ChildProcess;
+
+  constructor(module: string) {
+    this.#process = fork(CHILD, [module], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'ipc'],
+      serialization: 'advanced',
+      // flags of this process (a test runner's, a debugger's) are not for it
+      execArgv: [],
+    });
+    this.gone = new Promise<void>((resolve) => this.#process.once('close', () => resolve()));
+    this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.complaint = (this.complaint + text).slice(-4000);
+    });
+  }
+
+  start(start: ChildStart, meta: Meta): void {
+    this.#process.on('message', (message) => {
+      // what a dead one asked for is done all the same
+      void serveMeta(meta, message as MetaRequest).then((reply) => {
+        if (this.#process.connected) this.#process.send(reply, () => {});
+      });
+    });
+    this.#process.send(start, () => {});
+  }
+
+  lines(): AsyncIterable<string> {
+    const pipe = this.#process.stdio[3];
+    if (!(pipe instanceof Readable)) throw new Error('the child has no pipe');
+    return createInterface({ input: pipe });
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL');
+    // nobody may ever read what it said
+    const pipe = this.#process.stdio[3];
+    if (pipe instanceof Readable && !pipe.readableFlowing) pipe.resume();
   }
 }
 
