@@ -15,6 +15,8 @@ export interface Mutant {
   readonly alsoFails: readonly string[];
   /** Fails when the moment is right, so it is neither asked for nor a surprise. With the reason, in a comment. */
   readonly mayFail?: readonly string[];
+  /** Only in a process of its own: what it does ends others, or is seen by them. */
+  readonly apart?: true;
   readonly definition: EngineDefinition;
   /** What stands between core's wrapper and whoever calls it. */
   readonly wrapper?: (guarded: StorageEngine) => Partial<StorageEngine>;

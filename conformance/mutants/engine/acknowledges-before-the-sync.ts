@@ -11,8 +11,7 @@ class Broken extends OneFileLog {
 
 export const mutant: Mutant = {
   name: 'acknowledges before the sync',
-  incident:
-    'Stores that answer from the page cache by default: kill -9 does not show it, the next power cut does',
+  incident: 'Stores that answer from the page cache by default: kill -9 does not show it, the next power cut does',
   stage: 'engine',
   caughtBy: 'SHARD-216',
   alsoFails: [],

@@ -1,21 +1,29 @@
+import type { SegmentOffsets } from '@robustmq/core';
 import type { Mutant } from '../mutant.ts';
 import { oneFile } from '../one-file/one-file.ts';
+import type { Segment } from '../one-file/one-file-engine.ts';
 import { OneFileEngine } from '../one-file/one-file-engine.ts';
-import type { Step } from '../one-file/one-file-log.ts';
+import { OneFileWriter } from '../one-file/one-file-writer.ts';
+
+class Eager extends OneFileWriter {
+  override offsets(): SegmentOffsets {
+    const now = super.offsets();
+    return { ...now, committed: now.end };
+  }
+}
 
 class Broken extends OneFileEngine {
-  override async write(step: Step, ...payload: readonly Uint8Array[]): Promise<number> {
-    if (step.does !== 'append') return await super.write(step, ...payload);
-    this.apply({ step, payload: new Uint8Array(0), position: 0 }, payload);
-    return await this.log.write(step, ...payload);
+  protected override writerOf(segment: Segment): OneFileWriter {
+    return new Eager(segment, this, this.log);
   }
 }
 
 export const mutant: Mutant = {
-  name: 'shows what is on its way as if it were committed',
-  incident: 'Dirty reads of the tail: a consumer acted upon a record that the next power cut took back',
+  name: 'says committed of what is only on its way',
+  incident:
+    'A high watermark that is the end of the log: a consumer acted upon a record that the next power cut took back',
   stage: 'engine',
-  caughtBy: 'SHARD-215',
+  caughtBy: 'SHARD-031',
   alsoFails: [],
   definition: oneFile(Broken),
 };

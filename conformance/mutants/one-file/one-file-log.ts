@@ -15,6 +15,14 @@ export interface Frame {
   readonly position: number;
 }
 
+export interface FoundFrame extends Frame {
+  readonly proven: number;
+  readonly end: number;
+  /** Of what was found, and what was written beside it. */
+  readonly crc: number;
+  readonly stored: number;
+}
+
 interface Waiting {
   readonly step: Step;
   readonly payload: readonly Uint8Array[];
@@ -55,7 +63,7 @@ export class OneFileLog {
   async start(replay: (frame: Frame) => void): Promise<void> {
     const bytes = Buffer.alloc(await this.file.size());
     await this.file.read(bytes, 0, bytes.length, 0);
-    for (let found = frameAt(bytes, 0); found !== undefined; found = frameAt(bytes, this.end)) {
+    for (let found = this.frameAt(bytes, 0); found !== undefined; found = this.frameAt(bytes, this.end)) {
       this.end = found.end;
       replay(found);
     }
@@ -101,8 +109,13 @@ export class OneFileLog {
   /** Whether any frame behind the damage was written when the damaged bytes were on the disk already. */
   protected isProven(bytes: Buffer): boolean {
     for (let at = bytes.indexOf(MAGIC, this.end + 1); at !== -1; at = bytes.indexOf(MAGIC, at + 1))
-      if ((frameAt(bytes, at)?.proven ?? 0) > this.end) return true;
+      if ((this.frameAt(bytes, at)?.proven ?? 0) > this.end) return true;
     return false;
+  }
+
+  protected frameAt(bytes: Buffer, at: number): FoundFrame | undefined {
+    const found = frameAt(bytes, at);
+    return found?.crc === found?.stored ? found : undefined;
   }
 
   protected async cut(): Promise<void> {
@@ -180,13 +193,21 @@ function frameHead(step: Step, payload: readonly Uint8Array[], position: number,
   return head;
 }
 
-function frameAt(bytes: Buffer, at: number): (Frame & { readonly proven: number; readonly end: number }) | undefined {
+function frameAt(bytes: Buffer, at: number): FoundFrame | undefined {
   if (at + HEAD_BYTES > bytes.length || !bytes.subarray(at, at + 4).equals(MAGIC)) return undefined;
   const position = at + HEAD_BYTES + bytes.readUInt32BE(at + 20);
   const end = position + bytes.readUInt32BE(at + 24);
   if (end > bytes.length || bytes.readDoubleBE(at + 12) !== at) return undefined;
-  if (crc32(bytes.subarray(at + HEAD_BYTES, end), crc32(bytes.subarray(at, at + 28))) !== bytes.readUInt32BE(at + 28))
-    return undefined;
-  const step = JSON.parse(bytes.toString('utf8', at + HEAD_BYTES, position)) as Step; // as it was written, says the CRC
-  return { step, payload: bytes.subarray(position, end), position, end, proven: bytes.readDoubleBE(at + 4) };
+  const crc = crc32(bytes.subarray(at + HEAD_BYTES, end), crc32(bytes.subarray(at, at + 28)));
+  return {
+    get step() {
+      return JSON.parse(bytes.toString('utf8', at + HEAD_BYTES, position)) as Step; // as it was written, says the CRC
+    },
+    payload: bytes.subarray(position, end),
+    position,
+    end,
+    proven: bytes.readDoubleBE(at + 4),
+    crc,
+    stored: bytes.readUInt32BE(at + 28),
+  };
 }

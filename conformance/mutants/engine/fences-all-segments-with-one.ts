@@ -1,0 +1,21 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+
+class Broken extends OneFileEngine {
+  protected override fence(id: string, why: string): void {
+    for (const each of this.segments.keys()) super.fence(each, `${why} (${id})`);
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'fences all segments of a file with one',
+  incident: 'A fence for the whole journal instead of for one ledger: one shard moves, and a thousand others stop',
+  stage: 'engine',
+  caughtBy: 'SHARD-111',
+  // goes on in a new segment while it recovers those of before
+  alsoFails: ['SHARD-055'],
+  definition: oneFile(Broken),
+};
+
+export default mutant.definition;

@@ -1,0 +1,25 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import { OneFileLog } from '../one-file/one-file-log.ts';
+
+class Broken extends OneFileLog {
+  protected override put(bytes: Buffer, at: number): Promise<void> {
+    return super.put(bytes, at).catch((error: unknown) => {
+      this.end = at + (bytes.length >> 1);
+      throw error;
+    });
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'goes on behind half a write',
+  incident:
+    'A disk that filled up in the middle of a group: what was appended behind the half is not found by any later start',
+  stage: 'engine',
+  caughtBy: 'SHARD-212',
+  alsoFails: [],
+  definition: oneFile(OneFileEngine, Broken),
+};
+
+export default mutant.definition;
