@@ -91,7 +91,9 @@ function linesOf(error: Error): string[] {
     frames.push(
       ...[...(at.stack ?? '').matchAll(/^ {4}at (.*)$/gm)].map(([, frame = '']) => frame.replace('file://', '')),
     );
-  const others = unique(frames).filter((frame) => !/node:|node_modules|\(native\)|<anonymous>/.test(frame));
+  const others = unique(frames).filter(
+    (frame) => !/node:|node_modules|\(native\)|<anonymous>|^async Promise\./.test(frame),
+  );
   const engine = others.filter((frame) => !OURS.test(frame));
   return (engine.length > 0 ? engine : others.filter((frame) => frame.includes('/checks/'))).slice(0, 3);
 }
