@@ -19,7 +19,7 @@ const TROUBLED = 5;
 /** 200 segments, appended to at once; something happens to five of them in the middle of it. */
 export async function crowdOf200(trial: EngineTrial): Promise<void> {
   const { workshop } = trial.harness;
-  if (workshop === undefined) return await run(trial.engine, () => {});
+  if (workshop === undefined) return await run(trial.engine, () => () => {});
   const dir = await mkdtemp(join(tmpdir(), 'robust-crowd-'));
   const plan = new FaultPlan();
   try {
@@ -31,6 +31,7 @@ export async function crowdOf200(trial: EngineTrial): Promise<void> {
         const always = { code: 'EIO', times: Number.POSITIVE_INFINITY } as const;
         plan.fail('write', new RegExp(idOf(FAILED)), always);
         plan.fail('sync', new RegExp(idOf(FAILED)), always);
+        return () => plan.release();
       });
     } finally {
       plan.release();
@@ -41,15 +42,17 @@ export async function crowdOf200(trial: EngineTrial): Promise<void> {
   }
 }
 
-async function run(engine: StorageEngine, failOne: () => void): Promise<void> {
+/** `failOne` makes one of them fail, and gives back what ends that. */
+async function run(engine: StorageEngine, failOne: () => () => void): Promise<void> {
   const writers = await Promise.all(Array.from({ length: CROWD }, (_, i) => open(engine, { id: idOf(i), base: i })));
   const logs = writers.map((writer, i) => new Growing(writer, i));
+  let heal: () => void = () => {};
   let halfway: () => void = () => {};
   const half = new Promise<void>((resolve) => {
     halfway = resolve;
   });
   const trouble = half.then(async () => {
-    failOne();
+    heal = failOne();
     await Promise.all([
       engine.recover(idOf(FENCED), { epoch: 2 }),
       settled(at(writers, FAILED).seal()),
@@ -70,6 +73,9 @@ async function run(engine: StorageEngine, failOne: () => void): Promise<void> {
   // and of the five, each holds what it has acknowledged
   await logs[FENCED]?.assertHeld(engine);
   await logs[SEALED]?.assertHeld(engine);
+  heal();
+  await engine.recover(idOf(FAILED), { epoch: 2 });
+  await logs[FAILED]?.assertHeld(engine);
   assert.ok(
     !(await engine.list({ prefix: idOf(DELETED), limit: 1 })).includes(idOf(DELETED)),
     'the deleted one is gone',
@@ -96,7 +102,8 @@ class Growing {
       batch({
         base: base + i,
         tag: `${idOf(this.#number)}-${base + i}`,
-        valueBytes: 50 + ((this.#number * 31 + base + i) % 400),
+        // enough for an engine that gathers before it writes to a file of the segment
+        valueBytes: this.#number === FAILED ? 400_000 : 50 + ((this.#number * 31 + base + i) % 400),
       }),
     );
     const all = await Promise.all(
