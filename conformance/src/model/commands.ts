@@ -42,8 +42,8 @@ const back = fc.nat(2);
 const wait = fc.boolean();
 const maxBytes = fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 400, max: 200_000 }));
 const size = fc.oneof(
-  { weight: 20, arbitrary: fc.nat(200) },
-  { weight: 4, arbitrary: fc.nat(20_000) },
+  { weight: 60, arbitrary: fc.nat(200) },
+  { weight: 10, arbitrary: fc.nat(20_000) },
   { weight: 1, arbitrary: fc.integer({ min: WHOLE, max: 2 * WHOLE }) },
 );
 const batches = fc.array(fc.record({ records: fc.integer({ min: 1, max: 4 }), size, ms: fc.nat(60) }), {
