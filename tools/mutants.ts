@@ -1,6 +1,6 @@
 // Runs the conformance suite over engines and wrappers with one thing wrong, each in a process of its own: `npm run mutants`.
 //   --only NAME   those with NAME in their name or file
-//   --quick       without the checks that take long, but those a mutant is meant to fail
+//   --quick       without the checks that take long, but the one that is meant
 //   --meant       the check meant for each, alone
 //   --search      also the checks that search by chance
 //   --seeds N     then the sound engines, with N seeds: none may fail

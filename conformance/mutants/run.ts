@@ -3,7 +3,7 @@ import type { FoundMutant } from './all.ts';
 import { stageOf } from './mutant.ts';
 
 /**
- * `meant`: the check meant for it. `quick`: that, those it is said to fail, and all that take no long time. `whole`: all but those that search by
+ * `meant`: the check meant for it. `quick`: that, and all that take no long time. `whole`: all but those that search by
  * chance, which may come upon any fault. `search`: those, too.
  */
 export type Scope = 'meant' | 'quick' | 'whole' | 'search';
@@ -36,7 +36,7 @@ export async function runMutant(mutant: FoundMutant, scope: Scope, seed = 1): Pr
   const only = checks
     .filter(({ id, timeoutMs }) => {
       if (scope === 'meant') return id === caughtBy;
-      if (declared.has(id) || scope === 'search') return true;
+      if (id === caughtBy || scope === 'search') return true;
       return !SEARCHES.has(id) && (scope === 'whole' || timeoutMs === undefined);
     })
     .map(({ id }) => id);

@@ -32,6 +32,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-021',
   // each of them crashes right behind an answer
+  // and those who fail or hold the write that is late
   alsoFails: [
     'SHARD-011',
     'SHARD-022',
@@ -42,7 +43,12 @@ export const mutant: Mutant = {
     'SHARD-055',
     'SHARD-103',
     'SHARD-112',
+    'SHARD-210',
+    'SHARD-212',
+    'SHARD-216',
   ],
+  // the search of these has a time, and finds it unless the machine is too slow
+  mayFail: ['SHARD-200'],
   definition: oneFile(OneFileEngine, Broken),
 };
 

@@ -6,6 +6,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-020',
   // whatever asks for something behind a restart
+  // and knows ten thousand segments again
   alsoFails: [
     'SHARD-011',
     'SHARD-021',
@@ -18,7 +19,10 @@ export const mutant: Mutant = {
     'SHARD-055',
     'SHARD-103',
     'SHARD-112',
+    'SHARD-251',
   ],
+  // the search of these has a time, and finds it unless the machine is too slow
+  mayFail: ['SHARD-200'],
   // an incarnation of the medium, or it would not even open again
   definition: broken(MEMORY, () => ({ incarnation: 'the-same' }), { durability: 'fsync' }),
 };

@@ -6,7 +6,8 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-001',
   // each of them reads batches of more than 1000 bytes
-  alsoFails: ['SHARD-010', 'SHARD-071', 'SHARD-074', 'SHARD-077', 'SHARD-120'],
+  // and its crowd writes batches of more than 1000 bytes
+  alsoFails: ['SHARD-010', 'SHARD-071', 'SHARD-074', 'SHARD-077', 'SHARD-120', 'SHARD-250'],
   definition: brokenWriter(MEMORY, (writer) => ({
     append: (batches, options) =>
       writer.append(

@@ -6,7 +6,8 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-100',
   // of a writer whose segment is deleted
-  alsoFails: ['SHARD-101'],
+  // and one of its crowd is deleted
+  alsoFails: ['SHARD-101', 'SHARD-250'],
   definition: broken(MEMORY, () => ({ delete: async () => {} })),
 };
 

@@ -18,7 +18,8 @@ export const mutant: Mutant = {
     'A disk that filled up in the middle of a group: what was appended behind the half is not found by any later start',
   stage: 'engine',
   caughtBy: 'SHARD-212',
-  alsoFails: [],
+  // a write that fails is one that may be half done
+  alsoFails: ['SHARD-210', 'SHARD-213'],
   definition: oneFile(OneFileEngine, Broken),
 };
 

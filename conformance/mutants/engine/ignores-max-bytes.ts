@@ -6,7 +6,8 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-071',
   // asks for one batch by a limit of one byte
-  alsoFails: ['SHARD-070'],
+  // and one of its crowd is read slowly
+  alsoFails: ['SHARD-070', 'SHARD-250'],
   definition: brokenWriter(MEMORY, (writer) => ({ read: (from) => writer.read(from, { maxBytes: 2 ** 30 }) })),
 };
 

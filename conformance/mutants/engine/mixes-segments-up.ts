@@ -6,7 +6,8 @@ export const mutant: Mutant = {
   incident: "Many streams in one object, and one position that is off: a topic reads another's messages",
   stage: 'engine',
   caughtBy: 'SHARD-110',
-  alsoFails: [],
+  // they are a crowd
+  alsoFails: ['SHARD-250'],
   definition: broken(MEMORY, (engine) => {
     const writers: SegmentWriter[] = [];
     return {
