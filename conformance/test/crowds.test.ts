@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { openWorld, runCheck } from '@robustmq/conformance';
 import type { EngineContext, EngineDefinition, StorageEngine } from '@robustmq/core';
 import memory from '@robustmq/engine-memory';
@@ -61,6 +62,7 @@ describe('checks of crowds and of what is left behind', () => {
 
   const timers: NodeJS.Timeout[] = [];
   const buffers: Buffer[] = [];
+  const files: number[] = [];
   it.each<[string, string, EngineDefinition]>([
     ['fails all when one fails', 'SHARD-250', tinyFileEngine({ failsTogether: true })],
     ['has a timer for each segment', 'SHARD-251', careless({ create: ({ clock }) => clock.timer(1e6, () => {}) })],
@@ -69,12 +71,14 @@ describe('checks of crowds and of what is left behind', () => {
       'SHARD-251',
       careless({ create: () => buffers.push(Buffer.alloc(50_000)) }),
     ],
+    ['keeps a file for each life', 'SHARD-133', careless({ open: () => files.push(openSync('/dev/null', 'r')) })],
     ['leaves a timer behind', 'SHARD-134', careless({ open: ({ clock }) => clock.timer(1e6, () => {}) })],
     ['keeps the process alive', 'SHARD-134', careless({ open: () => timers.push(setInterval(() => {}, 1e6)) })],
     ['keeps a buffer for each life', 'SHARD-135', careless({ open: () => buffers.push(Buffer.alloc(3e6)) })],
   ])('catch an engine that %s', { timeout: 60_000 }, async (_, id, definition) => {
     const failure: unknown = await run(id, definition).catch((error: unknown) => error);
     for (const timer of timers.splice(0)) clearInterval(timer);
+    for (const file of files.splice(0)) closeSync(file);
     buffers.length = 0;
     expect(failure).toBeInstanceOf(Error);
     expect((failure as Error).message).toContain(`${id} MUST`);
