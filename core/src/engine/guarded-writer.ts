@@ -34,7 +34,7 @@ export class GuardedWriter implements SegmentWriter {
   readonly #id: string;
   readonly #reader: GuardedReader;
   readonly #onClose: (writer: GuardedWriter) => void;
-  #state: 'open' | 'sealing' | 'sealed' | 'closed' = 'open';
+  #state: 'open' | 'sealing' | 'closed' = 'open';
   #failure: StorageError | undefined;
   /** The end of what was dispatched. */
   #end: number;
@@ -274,7 +274,6 @@ export class GuardedWriter implements SegmentWriter {
       await this.#settled();
       if (this.#failure !== undefined) throw this.#refusal();
       if (end !== this.#end) throw this.#context.breach(`sealed at ${end}, appended up to ${this.#end}`, this.#where());
-      if (this.#state === 'sealing') this.#state = 'sealed';
       return { end };
     } catch (error) {
       const typed = this.#context.failure(error, 'seal', this.#where(), 'WRITER_FAILED');

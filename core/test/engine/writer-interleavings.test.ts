@@ -24,6 +24,7 @@ describe('appends in flight', () => {
     const metrics = new TestMetrics();
     const { inner, engine, clock } = guarded({ metrics });
     const writer = await openWriter(engine, 10);
+    await clock.advance(1000);
     const appends = [10, 11, 12, 13].map((base) => writer.append([batch(base)], { base }));
     expect(metrics.inFlightBytes).toBe(400);
     const settled = watch(...appends);
@@ -51,6 +52,7 @@ describe('appends in flight', () => {
     expect(await outcome(writer.append([batch(9)], { base: 9 }))).toMatchObject({
       ...none('OFFSET_MISMATCH'),
       offsets,
+      where: 'segment s-1 of hot',
     });
     expect(await outcome(writer.append([batch(11)], { base: 11 }))).toMatchObject(none('OFFSET_MISMATCH'));
   });
@@ -567,6 +569,35 @@ describe('credit', () => {
     expect(await append).toEqual({ next: 1 });
   });
 
+  it('that was waited for by ready() is there, whatever becomes of an older question', async () => {
+    const { inner, engine } = guarded();
+    const writer = await openWriter(engine);
+    inner.credit = new Promise(() => {});
+    expect(await outcome(writer.append([batch(0)], { base: 0 }))).toMatchObject(none('BACKPRESSURE'));
+    inner.credit = Promise.resolve();
+    await writer.ready(100);
+    inner.credit = undefined;
+    const append = writer.append([batch(0)], { base: 0 });
+    inner.appends[0]?.succeed();
+    expect(await append).toEqual({ next: 1 });
+  });
+
+  it('that ready() still waits for lets no append ask the engine again', async () => {
+    const { inner, engine } = guarded();
+    const writer = await openWriter(engine);
+    let asked = 0;
+    inner.answers = {
+      ready: () => {
+        asked++;
+        return new Promise(() => {});
+      },
+    };
+    await outcome(writer.append([batch(0)], { base: 0 }));
+    expect(writer.ready(100)).toBeInstanceOf(Promise);
+    await outcome(writer.append([batch(0)], { base: 0 }));
+    expect(asked).toBe(2);
+  });
+
   it('that an older question brings does not stand for a younger one', async () => {
     const { inner, engine } = guarded();
     const writer = await openWriter(engine);
@@ -693,6 +724,41 @@ describe('a writer that is closed', () => {
     await clock.advance(1000);
     expect(metrics.inFlightBytes).toBe(0);
     expect(clock.pending).toBe(0);
+  });
+
+  it('leaves once, however many close it', async () => {
+    const metrics = new TestMetrics();
+    const { engine, clock } = guarded({ metrics });
+    const [writer, other] = [await openWriter(engine), await openWriter(engine)];
+    const append = outcome(writer.append([batch(0)], { base: 0 }));
+    const closes = [writer.close(), engine.close()];
+    await tick();
+    await clock.advance(1000);
+    await tick();
+    await clock.advance(1000);
+    await Promise.all(closes);
+    expect(await append).toMatchObject(unknown('CLOSED'));
+    expect(metrics.openWriters).toBe(0);
+    await other.close();
+    expect(metrics.openWriters).toBe(0);
+  });
+
+  it('stays closed when a seal ends late', async () => {
+    const { inner, engine, clock } = guarded();
+    const writer = await openWriter(engine);
+    let end = (_: { end: number }): void => {};
+    const pending = new Promise<{ end: number }>((resolve) => {
+      end = resolve;
+    });
+    inner.answers = { seal: () => pending };
+    const seal = writer.seal();
+    await tick();
+    const close = writer.close();
+    await clock.advance(1000);
+    await close;
+    end({ end: 0 });
+    expect(await seal).toEqual({ end: 0 });
+    expect(await outcome(writer.flush())).toMatchObject(none('CLOSED'));
   });
 
   it('does not wait for ever for a seal that the engine never ends', async () => {
