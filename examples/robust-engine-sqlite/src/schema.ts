@@ -53,7 +53,8 @@ export function openForWriting(path: string): DatabaseSync {
   try {
     // FULL: the log is synced with each commit; NORMAL would sync it with checkpoints only. The last two: macOS lies about fsync otherwise
     db.exec(`
-      PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;
+      PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
+      PRAGMA journal_size_limit = 67108864;
       PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA cell_size_check = ON;
     `);
     const mode = db.prepare('PRAGMA journal_mode').get();

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
@@ -26,7 +26,6 @@ export class Store {
   #changed = new Set<number>();
 
   constructor(dir: string, incarnation: string) {
-    mkdirSync(dir, { recursive: true });
     this.#path = join(dir, 'segments.db');
     this.#proof = new Proof(join(dir, 'segments.proof'));
     try {
