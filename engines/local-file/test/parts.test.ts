@@ -4,7 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { DiskSpace } from '../src/disk-space.ts';
 import { FileCache } from '../src/file-cache.ts';
 import { readInstance } from '../src/instance-file.ts';
+import { OpenSegment } from '../src/segment/open-segment.ts';
+import type { SegmentLog } from '../src/segment/segment-log.ts';
 import { Tail } from '../src/segment/tail.ts';
+import { SegmentTable } from '../src/segment-table.ts';
+import { FilePreparer } from '../src/wal/file-preparer.ts';
 import { LogReads } from '../src/wal/log-reads.ts';
 import { WalFiles } from '../src/wal/wal-files.ts';
 import { coded } from './scripted-disk.ts';
@@ -164,6 +168,12 @@ describe('open files of segments', () => {
     await expect(cache.with('a', false, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     await cache.with('a', false, nothing);
     expect(calls).toEqual(['open r+ a', 'close a', 'open r+ a']);
+    const forgotten = cache.with('b', false, async () => {
+      cache.forget('b');
+      throw new Error('no');
+    });
+    await expect(forgotten).rejects.toThrow('no');
+    expect(calls.filter((call) => call === 'close b').length).toBe(1);
     await cache.with('stuck', false, nothing);
     await cache.close();
     expect(cache.open).toBe(0);
@@ -334,6 +344,32 @@ describe('a tail whose first part lies in the log', () => {
     expect(tail).toMatchObject({ start: 50, bytes: 0 });
     expect(reads.open).toBe(0);
   });
+});
+
+test('a table keeps the one that took the name of another', () => {
+  const table = new SegmentTable();
+  const facts = { id: 'a', nonce: 1, base: 0, epoch: 1 };
+  const log = { end: 0, bytes: 0, index: { count: 0, lastPosition: 0, maxTimestamp: 0 } } as SegmentLog; // as above
+  const [first, second] = [1, 2].map((number) => new OpenSegment({ ...facts, log, number }));
+  if (first === undefined || second === undefined) throw new Error('two were made');
+  table.add(first);
+  table.add(second);
+  table.touch(first);
+  table.touch(first);
+  table.remove(first);
+  expect([table.get('a'), table.byNumber(1), table.byNumber(2)]).toEqual([second, undefined, second]);
+  expect([table.size, table.dirtyCount, table.nextNumber, first.dirty]).toEqual([1, 0, 3, false]);
+  table.remove(first);
+  expect(table.get('a')).toBe(second);
+});
+
+test('one file is prepared at a time', async () => {
+  const fs = { freeBytes: async () => 0 } as unknown as FileSystem; // as above
+  const preparer = new FilePreparer({ fs, dir: 'wal', fileBytes: 8192, reserveBytes: 0 });
+  const first = preparer.prepare('a');
+  expect(() => preparer.prepare('b')).toThrow('already');
+  expect(await first).toBe(false);
+  expect(preparer.busy).toBe(false);
 });
 
 test('a directory of a later format is refused by that name', async () => {
