@@ -88,7 +88,7 @@ describe('a guarded engine that opens a reader', () => {
 
   it('closes one that can not say where it is', async () => {
     const { inner, engine } = guarded();
-    inner.position = { base: 3, committed: 2, end: 3, sealed: true };
+    inner.position = { base: 3, committed: 2, end: 2, sealed: true };
     expect(await outcome(engine.openReader('s'))).toMatchObject({ code: 'CORRUPT' });
     expect(inner.calls).toEqual(['close']);
   });
@@ -221,6 +221,12 @@ describe('a guarded engine that takes a segment in', () => {
       code: 'IO_ERROR',
       message: expect.stringContaining('contract'),
     });
+  });
+
+  it('takes the word of an engine that knows the uid already and reads nothing', async () => {
+    const { inner, engine } = guarded();
+    inner.answers = { ingest: async () => ({ bytes: 100, crc: 5 }) };
+    expect(await engine.ingest('s', ingestion, chunks(batch(0)))).toEqual({ bytes: 100, crc: 5 });
   });
 
   it('gives the failure of the engine when the source is fine', async () => {

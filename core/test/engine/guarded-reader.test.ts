@@ -238,6 +238,31 @@ describe('a guarded reader that reads', () => {
     expect((await read).next).toBe(1);
   });
 
+  it('sees nothing past what is committed in an open segment', async () => {
+    const { inner, engine } = guarded();
+    const writer = await openWriter(engine);
+    inner.position = { base: 0, committed: 1, end: 2, sealed: false };
+    inner.stored = { bytes: Buffer.concat([batch(0), batch(1)]), next: 2 };
+    await expect(writer.read(0, { maxBytes: 9999 })).rejects.toMatchObject(corrupt);
+  });
+
+  it.each([true, false])('does not go round in circles (sealed: %s)', async (sealed) => {
+    const { inner, engine } = guarded();
+    const writer = await openWriter(engine);
+    inner.position = { base: 0, committed: 5, end: 5, sealed };
+    const reader = sealed ? await engine.openReader('s') : writer;
+    inner.stored = { bytes: new Uint8Array(0), next: 3 };
+    await expect(reader.read(3, { maxBytes: 9999 })).rejects.toMatchObject(corrupt);
+  });
+
+  it('knows where a sealed segment begins when it is closed before the answer', async () => {
+    const { inner, reader } = await open({ base: 2, committed: 5, end: 5, sealed: true });
+    inner.answers = { read: async () => ({ bytes: batch(1, 4), next: 5 }) };
+    const read = outcome(reader.read(4, { maxBytes: 9999 }));
+    await reader.close();
+    expect(await read).toMatchObject(corrupt);
+  });
+
   it('still checks a sealed segment when it is closed before the answer', async () => {
     const { inner, reader } = await open();
     const answer = later<unknown>();
