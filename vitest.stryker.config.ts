@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** The tests that Stryker runs against each mutant: fast ones that start no engine. `docs/mutation-testing.md` has the results. */
+export default defineConfig({
+  test: {
+    include: [
+      'core/test/engine/**/!(writer-history).test.ts',
+      'engines/local-file/test/{formats,group-writer,log-reads,rebuild,replay-ends,tail,worker}.test.ts',
+    ],
+    // a mutant that hangs is one that is caught
+    testTimeout: 2000,
+  },
+});
