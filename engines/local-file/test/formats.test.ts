@@ -195,10 +195,13 @@ describe('frames of the log', () => {
   const group = { generation: 2, fileSequence: 3, start: 2 ** 40 + 8, previousEnd: 2 ** 40, bytes: 500 };
 
   test('a group says what was written, and nothing when a bit of it is flipped', () => {
+    writer.entry(1, 0xffffff, 0xffffffff, 2 ** 50, 0xffffffff, 0xffffffff, 2 ** 50, 0xffffffff, 0xffffffff, 0xffffffff);
     writer.group(group);
     const bytes = Buffer.from(writer.bytes);
     expect(readGroupHeader(Buffer.concat([Buffer.alloc(3), bytes]), 3)).toEqual(group);
-    expect(readGroupHeader(bytes, 1)).toBeUndefined();
+    for (const at of [1, 62, 64]) expect(readGroupHeader(bytes, at)).toBeUndefined();
+    // what the buffer held before is not in it
+    expect(bytes.subarray(36, 60).every((byte) => byte === 0)).toBe(true);
     for (const [at, flipped] of flips(bytes)) expect(readGroupHeader(flipped, 0), `byte ${at}`).toBeUndefined();
     bytes.writeUInt32LE(2, 4);
     bytes.writeUInt32LE(crc32c(bytes.subarray(0, 60)), 60);
@@ -219,7 +222,7 @@ describe('frames of the log', () => {
     expect(readEntryHeader(bytes, 0, 2 ** 40, 2)).toEqual(header);
     expect(readEntryHeader(bytes, 0, 2 ** 40 + 1, 2)).toBeUndefined();
     expect(readEntryHeader(bytes, 0, 2 ** 40, 1)).toBeUndefined();
-    expect(readEntryHeader(bytes, 1, 2 ** 40, 2)).toBeUndefined();
+    for (const at of [1, 40, 48]) expect(readEntryHeader(bytes, at, 2 ** 40, 2)).toBeUndefined();
     for (const [at, flipped] of flips(bytes))
       expect(readEntryHeader(flipped, 0, 2 ** 40, 2), `byte ${at}`).toBeUndefined();
   });
@@ -236,7 +239,8 @@ describe('frames of the log', () => {
     const bytes = entry(KIND.append, 3, body, heads);
     expect(whole(bytes)).toBe(true);
     expect(whole(Buffer.concat([bytes, Buffer.alloc(9)]))).toBe(true);
-    expect(whole(bytes.subarray(0, bytes.length - 1))).toBe(false);
+    for (const cut of [1, body.length - 5, body.length])
+      expect(whole(bytes.subarray(0, bytes.length - cut))).toBe(false);
     for (const [at, flipped] of flips(body))
       expect(whole(entry(KIND.append, 3, flipped, heads)), `byte ${at}`).toBe(false);
     // a batch too many, too few, and half of one: the rest is no batch
@@ -271,6 +275,9 @@ describe('frames of the log', () => {
     expect(isPrepared(Buffer.concat([encodePrepared(), Buffer.alloc(100)]))).toBe(true);
     for (const [, flipped] of flips(encodePrepared())) expect(isPrepared(flipped)).toBe(false);
     expect(isPrepared(encodePrepared().subarray(0, 11))).toBe(false);
+    // as every release has written it
+    expect(encodePrepared().subarray(0, 8).toString('latin1')).toBe('RMQP\x01\0\0\0');
+    expect(encodePrepared().readUInt32LE(8)).toBe(crc32c(encodePrepared().subarray(0, 8)));
   });
 });
 

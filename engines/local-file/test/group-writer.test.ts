@@ -77,6 +77,23 @@ describe('a group', () => {
     expect(body(2, 400)).toEqual(ring.subarray(300, 700));
   });
 
+  test('leaves nothing of what lay in its place', () => {
+    const { disk, writer, ring } = begin({ ringBytes: 1000 });
+    disk.files.set('a', Buffer.alloc(FILE_BYTES, 0xff));
+    writer.grant({ path: 'a', sequence: 1, zeroedBytes: FILE_BYTES });
+    for (const bytes of [700, 600]) {
+      writer.makeRoom(bytes);
+      writer.write(bytes);
+    }
+    const file = disk.files.get('a') ?? Buffer.alloc(0);
+    expect(file.subarray(SECTOR_BYTES + GROUP_HEADER_BYTES + 600, 2 * SECTOR_BYTES).every((byte) => byte === 0)).toBe(
+      true,
+    );
+    expect(file.subarray(GROUP_HEADER_BYTES + 700, SECTOR_BYTES).every((byte) => byte === 0)).toBe(true);
+    expect(file.subarray(2 * SECTOR_BYTES).every((byte) => byte === 0xff)).toBe(true);
+    expect(file.subarray(GROUP_HEADER_BYTES).subarray(0, 700)).toEqual(ring.subarray(0, 700));
+  });
+
   test('has no place before there is a file', () => {
     const { writer } = begin();
     expect(() => writer.write(10)).toThrow('makeRoom');
@@ -135,6 +152,17 @@ describe('a file of the log', () => {
     disk.calls.length = 0;
     writer.makeRoom(10);
     expect(disk.calls).toEqual([]);
+  });
+
+  test('is zeroed up to its end, and no further', () => {
+    const { disk, writer } = begin({ ringBytes: 2 * MIB, fileBytes: 1.5 * MIB });
+    writer.grant({ path: 'a', sequence: 1, zeroedBytes: 0 });
+    writer.makeRoom(10);
+    writer.write(10);
+    writer.makeRoom(MIB);
+    writer.write(MIB);
+    writer.makeRoom(10);
+    expect(disk.files.get('a')?.length).toBe(1.5 * MIB);
   });
 
   test('that has failed is closed, whatever closing says, and never written again, nor are those that were granted', () => {

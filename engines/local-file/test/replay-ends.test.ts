@@ -172,6 +172,57 @@ describe('a replay', () => {
     expect(result.end).toBe(ends[1]);
   });
 
+  test('of no file at all ends where it begins', async () => {
+    const from = { position: 77, sequence: 3, offset: 0 };
+    expect(await replay(new LogReads(nodeFileSystem), [], from, 8192, ignoring)).toEqual({ end: 77, torn: false });
+  });
+
+  test('is bounded by what the next file says of this turn only', async () => {
+    const { dir } = await threeFiles();
+    const { replay: files } = await surveyWal(nodeFileSystem, dir, 0);
+    const [stale, file] = files;
+    if (stale === undefined || file === undefined) throw new Error('there are three');
+    const seen: number[] = [];
+    const visitor = { ...ignoring, entry: ({ offset }: { offset: number }) => void seen.push(offset) };
+    const granted = { ...stale, sequence: 9, generation: 5 };
+    await replay(new LogReads(nodeFileSystem), [file, granted], { ...START, sequence: 2 }, 8192, visitor);
+    expect(seen).toEqual([2, 3]);
+  });
+
+  test('tells of what lies in front of the place where it was told to begin', async () => {
+    const { dir, ends } = await threeFiles();
+    const { lost, entries } = await replayed(dir, { position: 0, sequence: 1, offset: 4096 });
+    expect(lost).toEqual([{ from: 0, to: ends[0] }]);
+    expect(entries.map(({ offset }) => offset)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('misses no file where one was jumped over, or where a part of one is gone', async () => {
+    const dir = await temporaryDirectory();
+    const log = new TestLog(dir, { generation: 4, position: 0, fileBytes: 8192 });
+    for (const [name, sequence] of [
+      [0, 1],
+      [1, 3],
+    ] as const)
+      log.use(name, sequence);
+    for (const offset of [0, 1, 2]) log.group([entry(1, offset)]);
+    log.close();
+    const jumped = await replayed(dir);
+    expect([jumped.gap, jumped.lost, jumped.entries.length]).toEqual([undefined, [], 3]);
+    const { dir: other, ends } = await threeFiles();
+    truncateSync(path(other, 0), 4096);
+    const { gap, lost } = await replayed(other);
+    expect([gap, lost]).toEqual([undefined, [{ from: ends[0], to: ends[1] }]]);
+  });
+
+  test('goes on where a file is gone and the beginning of the next one is damaged', async () => {
+    const { dir } = await threeFiles();
+    rmSync(path(dir, 0));
+    garble(path(dir, 1), 20);
+    const { entries, lost } = await replayed(dir, { position: 0, sequence: 1, offset: 0 });
+    expect(entries.map(({ offset }) => offset)).toEqual([3, 4, 5]);
+    expect(lost.length).toBe(1);
+  });
+
   test('tells when the end of the log was torn, and when it was not', async () => {
     const { dir, ends } = await threeFiles();
     garble(path(dir, 2), 4096 + 64 + 60);
