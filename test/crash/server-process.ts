@@ -19,6 +19,10 @@ export interface StartOptions {
   readonly ports?: Ports;
   /** More settings, `path=value`. */
   readonly sets?: readonly string[];
+  /** Another server than the repository's own, say one that is installed elsewhere. */
+  readonly bin?: string;
+  /** Where it is started: what `./` in its settings means. */
+  readonly cwd?: string;
 }
 
 /** The real server, as a user starts it. */
@@ -29,7 +33,7 @@ export class ServerProcess {
   #ports: Ports | undefined;
 
   /** Only spawned: it may be killed before it is ready. */
-  constructor({ data, ports, sets = [] }: StartOptions) {
+  constructor({ data, ports, sets = [], bin = BIN, cwd }: StartOptions) {
     const settings = [
       `brokers.kafka.port=${ports?.kafka ?? 0}`,
       `brokers.mqtt.port=${ports?.mqtt ?? 0}`,
@@ -37,7 +41,7 @@ export class ServerProcess {
       ...sets,
     ];
     const words = ['start', '--data', data, '--json', ...settings.flatMap((setting) => ['--set', setting])];
-    this.#child = spawn(BIN, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(bin, words, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#exit = once(this.#child, 'exit');
     if (this.#child.stderr === null) throw new Error('no stderr');
     createInterface({ input: this.#child.stderr }).on('line', (line) => {
