@@ -8,6 +8,6 @@ export default defineConfig({
       'engines/local-file/test/{formats,group-writer,log-reads,parts,rebuild,replay,replay-ends,tail,worker}.test.ts',
     ],
     // a mutant that hangs is one that is caught
-    testTimeout: 5000,
+    testTimeout: 15_000,
   },
 });

@@ -75,9 +75,12 @@ describe('the survey of a log', () => {
 
   test('takes a file with a damaged beginning for what the newest group behind it says', async () => {
     const { dir } = await threeFiles();
-    garble(path(dir, 1), 20);
+    for (const name of [0, 1]) garble(path(dir, name), 20);
     const { replay: files } = await surveyWal(nodeFileSystem, dir, 0);
-    expect(files).toContainEqual({ path: path(dir, 1), sequence: 2, generation: 4 });
+    expect(files.slice(0, 2)).toEqual([
+      { path: path(dir, 0), sequence: 1, generation: 4 },
+      { path: path(dir, 1), sequence: 2, generation: 4 },
+    ]);
     // behind a group of this turn may lie one of an earlier turn
     const mixed = Buffer.concat([
       Buffer.from('no group'.padEnd(4096, '-')),
