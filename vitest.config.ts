@@ -1,4 +1,5 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { SUITE_TESTS } from './vitest.suite.config.ts';
 
 /** `npm test`: everything that needs no root, no other server and nothing beyond npm's packages. */
 export default defineConfig({
@@ -10,6 +11,7 @@ export default defineConfig({
       'test/packed/*.test.ts',
       'bench/*.test.ts',
     ],
+    exclude: [...configDefaults.exclude, ...SUITE_TESTS],
     testTimeout: 20_000,
   },
 });

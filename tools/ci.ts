@@ -23,10 +23,13 @@ const npm = (script: string, ...words: string[]): string[] => ['npm', 'run', '--
 
 const SUITES: readonly Suite[] = [
   { name: 'test', command: ['npm', 'test', '--'], minutes: 6, counted: 'vitest' },
+  { name: 'suite', command: npm('test:suite'), minutes: 8, counted: 'vitest' },
+  { name: 'mutants', command: npm('mutants', '--quick'), minutes: 8, counted: 'once' },
+  { name: 'examples', command: npm('test:examples'), minutes: 5, counted: 'vitest' },
   { name: 'interop', command: npm('test:interop'), minutes: 10, counted: 'vitest' },
   { name: 'root', command: npm('test:root'), minutes: 4, counted: 'vitest' },
   { name: 'fsync', command: npm('test:fsync'), minutes: 3, counted: 'vitest' },
-  { name: 'conformance', command: npm('conformance'), minutes: 4, counted: 'lines' },
+  { name: 'conformance', command: npm('conformance'), minutes: 10, counted: 'lines' },
   { name: 'crash', command: npm('crash', '--rounds', '200', '--seconds', '90'), minutes: 4, counted: 'once' },
   {
     name: 'crash with engine changes',

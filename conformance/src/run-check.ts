@@ -18,6 +18,13 @@ export interface RunOptions {
   onFacts?(facts: Facts): void;
 }
 
+/** Checks that ask for more time than this are left out of a quick run. */
+const QUICK_MS = 20_000;
+
+export function isLong({ timeoutMs = 0 }: Check): boolean {
+  return timeoutMs > QUICK_MS;
+}
+
 /** True when the check belongs on this stage. */
 export function belongsOn(check: Check, kind: Stage['kind']): boolean {
   return check.subject === 'log' || check.subject === kind;

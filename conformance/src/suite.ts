@@ -1,7 +1,7 @@
 import type { EngineDefinition } from '@robustmq/core';
 import type { EngineHarness, ShardHarness } from './check.ts';
 import { checks } from './promises.ts';
-import { belongsOn, type RunOptions, runCheck, type Stage } from './run-check.ts';
+import { belongsOn, isLong, type RunOptions, runCheck, type Stage } from './run-check.ts';
 import { type Settings, settingsOf } from './settings.ts';
 import { openShardWorld } from './shard-world.ts';
 import { openWorld, type WorldOptions } from './world.ts';
@@ -13,7 +13,12 @@ export interface Runner {
   it(name: string, run: () => Promise<void>, limitMs: number): unknown;
 }
 
-export interface ConformanceOptions extends Runner, RunOptions, Omit<WorldOptions, 'config'> {
+interface SuiteOptions extends RunOptions {
+  /** Without the checks that take long: every fault, power cuts, models, kills. For runs between two commits; nothing is proven by it. */
+  readonly quick?: boolean;
+}
+
+export interface ConformanceOptions extends Runner, SuiteOptions, Omit<WorldOptions, 'config'> {
   readonly engine: EngineDefinition;
   /** Of the instance; what is missing has the defaults of the engine's schema. */
   readonly settings?: Settings;
@@ -34,13 +39,13 @@ export function conformance(options: ConformanceOptions): void {
   shardConformance({ ...options, open: () => openShardWorld(engine, world) });
 }
 
-export interface EngineConformanceOptions extends Runner, RunOptions {
+export interface EngineConformanceOptions extends Runner, SuiteOptions {
   readonly engine: EngineDefinition;
   /** A fresh, empty instance behind core's wrapper (`openWorld`, or the author's own). */
   open(): Promise<EngineHarness>;
 }
 
-export interface ShardConformanceOptions extends Runner, RunOptions {
+export interface ShardConformanceOptions extends Runner, SuiteOptions {
   readonly engine: EngineDefinition;
   /** A fresh shard whose segments lie on a fresh instance. */
   open(): Promise<ShardHarness>;
@@ -58,13 +63,13 @@ export function shardConformance(options: ShardConformanceOptions): void {
 
 function define(
   title: string,
-  options: Runner & RunOptions & { readonly engine: EngineDefinition },
+  options: Runner & SuiteOptions & { readonly engine: EngineDefinition },
   stage: Stage,
 ): void {
   const { describe, it, engine } = options;
   describe(title, () => {
     for (const check of checks) {
-      if (!belongsOn(check, stage.kind)) continue;
+      if (!belongsOn(check, stage.kind) || (options.quick === true && isLong(check))) continue;
       if (check.claimed?.(engine.capabilities, { canCrash: true }) === false) continue;
       const run = async (): Promise<void> => {
         await runCheck(check, engine, stage, options);

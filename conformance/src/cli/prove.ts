@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { ENGINE_API_VERSION, systemClock } from '@robustmq/core';
 import type { Facts } from '../check.ts';
 import { checks } from '../promises.ts';
-import { belongsOn, type Stage } from '../run-check.ts';
+import { belongsOn, isLong, type Stage } from '../run-check.ts';
 import { runScorecard, type Scorecard } from '../scorecard.ts';
 import { openShardWorld } from '../shard-world.ts';
 import { openWorld } from '../world.ts';
@@ -46,9 +46,6 @@ export interface Proof {
   readonly seconds: number;
 }
 
-/** A check takes long when it asks for more time than this. */
-const LONG_MS = 20_000;
-
 /** The engine alone, then behind a shard; then how fast it is. */
 export async function prove(subject: Subject, options: ProveOptions = {}): Promise<Proof> {
   const { seed = 1, onStep = () => {} } = options;
@@ -59,8 +56,7 @@ export async function prove(subject: Subject, options: ProveOptions = {}): Promi
     { kind: 'engine', open: () => openWorld(definition, world) },
     { kind: 'shard', open: () => openShardWorld(definition, world) },
   ];
-  const skipped =
-    options.quick === true ? checks.filter(({ timeoutMs = 0 }) => timeoutMs > LONG_MS).map(({ id }) => id) : [];
+  const skipped = options.quick === true ? checks.filter(isLong).map(({ id }) => id) : [];
   const wanted = (options.only ?? checks.map(({ id }) => id)).filter((id) => !skipped.includes(id));
   const of = stages.reduce(
     (sum, { kind }) => sum + checks.filter((check) => belongsOn(check, kind) && wanted.includes(check.id)).length,
