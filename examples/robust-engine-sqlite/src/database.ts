@@ -24,6 +24,9 @@ const ALWAYS: ReadonlySet<Work['kind']> = new Set<Work['kind']>([
 /** In the log of SQLite first, then in its file, and in the pages around it. */
 const ROOM_FACTOR = 3;
 
+/** Pages that the smallest of them changes. */
+const WORK_BYTES = 16 * 1024;
+
 /**
  * The way to the thread that writes. What comes while a group is on its way shares the next one: one transaction, one sync. What is read is
  * read here, by a connection of its own: with a write-ahead log readers never wait for the writer.
@@ -170,16 +173,16 @@ export class Database {
 
   /** Refuses the data of a group before any of it is written, while there is still room to seal, recover and delete. */
   async #withRoom(group: Pending[]): Promise<Pending[]> {
-    const wanted = group.reduce((sum, { bytes }) => sum + lengthOf(bytes), 0) * ROOM_FACTOR;
+    const data = group.filter(({ work }) => !ALWAYS.has(work.kind));
+    const wanted = data.reduce((sum, { bytes }) => sum + lengthOf(bytes) + WORK_BYTES, 0) * ROOM_FACTOR;
     if (wanted > this.#room) {
       const { reserveBytes } = this.#ctx.config;
       const free = await this.#ctx.fs.freeBytes(this.#dir).catch(() => Number.POSITIVE_INFINITY); // the write will tell
       this.#room = Math.min(free - reserveBytes, Math.max(wanted, reserveBytes));
     }
     this.#room -= wanted;
-    const refused = this.#room < 0 && group.some(({ work }) => !ALWAYS.has(work.kind));
-    if (!refused) {
-      if (this.#status === 'full' && wanted > 0) this.#report('ok', '');
+    if (this.#room >= 0 || data.length === 0) {
+      if (this.#status === 'full' && data.length > 0) this.#report('ok', '');
       return group;
     }
     this.#report('full', `free space on the disk of ${this.#dir}, or shorten retention`);
