@@ -1,8 +1,8 @@
-import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describeError, type EngineContext, StorageError } from '@robustmq/core';
 import { ClassicLevel } from 'classic-level';
 import { type Change, Draft } from './draft.ts';
+import { LogNames, syncNames } from './names.ts';
 import { Proof } from './proof.ts';
 import {
   damaged,
@@ -23,6 +23,7 @@ import { MAX_BATCH_BYTES, type Settings } from './settings.ts';
 
 export type Level = ClassicLevel<Buffer, Uint8Array>;
 
+const WRITE_BUFFER_BYTES = 2 * MAX_BATCH_BYTES;
 /** How long commits that never pause may go without a proof. */
 const PROOF_WITHIN_MS = 1000;
 /** LevelDB gives deleted space back when it likes; of a large segment it is told. */
@@ -40,6 +41,7 @@ export class Database {
   readonly #dir: string;
   readonly #proof: Proof;
   #level: Level;
+  #logs: LogNames;
   #medium: MediumRow;
   #segments: Map<string, SegmentRow> = new Map();
   #timer: { cancel(): void } | undefined;
@@ -62,6 +64,7 @@ export class Database {
       await syncNames(dirname(dir));
       const database = new Database(ctx, dir, proof, level, medium);
       database.#segments = segments;
+      await database.#logs.sync();
       OPEN.set(dir, database);
       await proof.write(medium.commits);
       await database.#sweepRemains();
@@ -79,6 +82,7 @@ export class Database {
     this.#dir = dir;
     this.#proof = proof;
     this.#level = level;
+    this.#logs = new LogNames(join(dir, 'db'), WRITE_BUFFER_BYTES);
     this.#medium = medium;
     this.#provenAt = ctx.clock.monotonic();
   }
@@ -124,6 +128,7 @@ export class Database {
     await this.#sweeping;
     await this.#level.close();
     this.#level = await openLevel(this.#ctx, this.#dir, false);
+    await this.#logs.sync();
     const { medium, segments } = await load(this.#level, this.#medium.commits);
     this.#medium = medium;
     this.#segments = segments;
@@ -132,7 +137,7 @@ export class Database {
 
   /** Removes what lies below the key, in the background, one key at a time. At the next start, if there is no time for it now. */
   sweep({ key, bytes }: { readonly key: number; readonly bytes: number }): Promise<void> {
-    const sweeping = this.#sweeping.then(() => this.#sweep(key, bytes));
+    const sweeping = this.#sweeping.then(() => this.#logs.during(() => this.#sweep(key, bytes)));
     this.#sweeping = sweeping.catch((error) => {
       this.broken = true;
       this.#ctx.logger.warn({ error: describeError(error) }, 'deleted data is still there, until the next start');
@@ -161,6 +166,7 @@ export class Database {
   async #write(changes: readonly Change[]): Promise<void> {
     try {
       await this.#level.batch([...changes], { sync: true });
+      await this.#logs.wrote(changes);
     } catch (error) {
       this.broken = true;
       throw error;
@@ -208,17 +214,6 @@ export class Database {
   }
 }
 
-/** LevelDB syncs the names in its own directory, and not that of this one. */
-async function syncNames(dir: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** What LevelDB throws, as ours. */
 export function typed(error: unknown, where: string): StorageError {
   if (error instanceof StorageError) return error;
@@ -244,7 +239,7 @@ async function openLevel(ctx: EngineContext<Settings>, dir: string, createIfMiss
     // producers compress
     compression: false,
     cacheSize: ctx.config.cacheBytes,
-    writeBufferSize: 2 * MAX_BATCH_BYTES,
+    writeBufferSize: WRITE_BUFFER_BYTES,
     maxFileSize: 4 * MAX_BATCH_BYTES,
   });
   await level.open();
