@@ -21,6 +21,7 @@ describe('opening an engine instance', () => {
     const world = newWorld();
     const engine = new ScriptedEngine();
     await (await openInstance(define(engine), world)).close();
+    expect(engine.closes).toBe(1);
     expect((await world.meta.get('instances/hot'))?.revision).toBe(1);
     const again = await openInstance(define(engine), world);
     expect(again).toMatchObject({ name: 'hot', health: { status: 'ok' } });
@@ -45,6 +46,13 @@ describe('opening an engine instance', () => {
     await expect(openInstance({ ...define(new ScriptedEngine()), name: 'other' }, world)).rejects.toMatchObject({
       code: 'INSTANCE_CHANGED',
     });
+  });
+
+  it('refuses another engine under a known name even when neither promises anything past its process', async () => {
+    const world = newWorld();
+    await openInstance(define(new ScriptedEngine(), 'none'), world);
+    const other = { ...define(new ScriptedEngine(), 'none'), name: 'other' };
+    await expect(openInstance(other, world)).rejects.toMatchObject({ code: 'INSTANCE_CHANGED' });
   });
 
   it('takes a new medium as given when the engine promises nothing past its process', async () => {
@@ -106,10 +114,13 @@ describe('opening an engine instance', () => {
           const [deleted] = await meta.commitEach([{ id: '3', deletes: ['k'] }]);
           expect(deleted?.ok).toBe(true);
           const abort = new AbortController();
+          let heard = 0;
           for await (const events of meta.watch({ prefix: '', from: 0, signal: abort.signal })) {
+            heard++;
             expect(events[0]).toMatchObject({ type: 'put', key: 'k' });
             break;
           }
+          expect(heard).toBe(1);
           return new ScriptedEngine();
         },
       },

@@ -134,6 +134,7 @@ describe('the table after a start', () => {
     });
     expect(table.nextNumber).toBe(10);
     create(10, 'c', 0);
+    expect(table.get('c')?.dirty).toBe(true);
     expect(table.get('c')?.log.index.maxTimestamp).toBe(NO_TIMESTAMP);
   });
 
@@ -179,6 +180,12 @@ describe('the table after a start', () => {
         corrupt: expect.stringContaining(`sealed at ${end}`),
       });
     }
+  });
+
+  test('has the files of a segment that was sealed written', () => {
+    const { table, seal } = rebuilding();
+    seal(3, 12);
+    expect(table.get('a')).toMatchObject({ sealed: true, dirty: true });
   });
 
   test('does not seal what is damaged', () => {
