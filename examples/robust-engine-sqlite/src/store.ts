@@ -262,7 +262,8 @@ function prepareAll(db: DatabaseSync) {
       sql(`UPDATE segments SET id = ?, base = ?, "end" = ?, last = ?, epoch = ?, sealed = ?, uid = ?, bytes = ?, crc = ?,
       stateDigest = ?, digest = ? WHERE key = ?`),
     dropSegment: sql('DELETE FROM segments WHERE key = ?'),
-    insertState: sql('INSERT INTO states VALUES (?, ?)'),
+    // Node 22 makes NULL of bytes that are none
+    insertState: sql("INSERT INTO states VALUES (?, coalesce(?, x''))"),
     dropState: sql('DELETE FROM states WHERE key = ?'),
     insert: sql('INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)'),
     lastBatch: sql('SELECT next FROM batches WHERE segment = ? ORDER BY next DESC LIMIT 1'),
