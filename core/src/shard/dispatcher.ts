@@ -115,15 +115,15 @@ export class Dispatcher {
       this.pump();
     } else if (!this.#pumpsSoon) {
       this.#pumpsSoon = true;
-      atEndOfTurn(this.#pumpNow);
+      atEndOfTurn(this);
     }
   }
 
-  readonly #pumpNow = (): void => {
+  endOfTurn(): void {
     this.#pumpsSoon = false;
     this.#soonBytes = 0;
     this.pump();
-  };
+  }
 
   /** Sends what waits on its way, as far as the phase, the credit and Meta's reservations let it. */
   pump(): void {

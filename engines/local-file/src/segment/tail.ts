@@ -10,7 +10,7 @@ interface Chunk {
   closed: boolean;
 }
 
-const SMALLEST = 1024;
+const SMALLEST = 512;
 /** Up to here a chunk grows by itself: ten thousand quiet segments hold little, a thousand busy ones little that is unused. */
 const USUAL = 16 * 1024;
 /** Chunks of the usual size are used again, for memory that is new costs more than filling it: readers get copies, never the chunk. */
