@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import type { JsonSchema, Shard } from '@robustmq/core';
+import { settingsOf } from '@robustmq/conformance';
+import type { Shard } from '@robustmq/core';
 import localFileEngine from '@robustmq/engine-local-file';
 import type { RunningNode } from '@robustmq/server';
 import { closedLoop, type LoopResult, median, type Send } from './closed-loop.ts';
@@ -58,7 +59,7 @@ interface Runner {
 }
 
 async function localFile(raw: RawGroupCommit, count: number): Promise<void> {
-  const config = defaultsOf(localFileEngine.configSchema);
+  const config = settingsOf(localFileEngine);
   const engine = await bareEngine(localFileEngine, join(directory, `engine-${count}`), config);
   const writers = await createWriters(engine, count);
   const node = await storageNode(join(directory, `data-${count}`), ['defaults.segment.bytes=1GiB']);
@@ -98,13 +99,6 @@ async function localFile(raw: RawGroupCommit, count: number): Promise<void> {
 function ratio(ours: readonly LoopResult[], raws: readonly LoopResult[]): string {
   const ratios = ours.map((one, round) => one.perSecond / (raws[round]?.perSecond ?? Number.NaN));
   return `(${median(ratios).toFixed(2)})`;
-}
-
-function defaultsOf(schema: JsonSchema): Record<string, unknown> {
-  const properties = (schema.properties ?? {}) as Record<string, { readonly default?: unknown }>;
-  return Object.fromEntries(
-    Object.entries(properties).flatMap(([key, { default: value }]) => (value === undefined ? [] : [[key, value]])),
-  );
 }
 
 async function memory(): Promise<void> {

@@ -1,4 +1,11 @@
-import { type EngineHarness, openShardWorld, openWorld, type ShardHarness, type Stage } from '@robustmq/conformance';
+import {
+  type EngineHarness,
+  openShardWorld,
+  openWorld,
+  type ShardHarness,
+  type Stage,
+  settingsOf,
+} from '@robustmq/conformance';
 import type { EngineDefinition, SegmentReader, SegmentWriter, Shard, StorageEngine } from '@robustmq/core';
 import memoryEngine from '@robustmq/engine-memory';
 
@@ -87,7 +94,7 @@ export function override<T extends object>(sound: T, wrong: Partial<T>): T {
 /** Where the mutant meets the suite. `module`: what a child process imports to run it. */
 export function stageOf(mutant: Mutant, module?: string): Stage {
   const { definition } = mutant;
-  const options = { config: defaultsOf(definition), ...(module === undefined ? {} : { module }) };
+  const options = { config: settingsOf(definition), ...(module === undefined ? {} : { module }) };
   return mutant.stage === 'engine'
     ? { kind: 'engine', open: async () => wrapped(mutant, await openWorld(definition, options)) }
     : { kind: 'shard', open: async () => resharded(mutant, await openShardWorld(definition, options)) };
@@ -118,9 +125,4 @@ function resharded({ shard: wrong }: Mutant, sound: ShardHarness): ShardHarness 
       return before;
     },
   });
-}
-
-export function defaultsOf({ configSchema }: EngineDefinition): Record<string, unknown> {
-  const properties = (configSchema.properties ?? {}) as Record<string, { readonly default?: unknown }>; // an object schema
-  return Object.fromEntries(Object.entries(properties).map(([key, schema]) => [key, schema.default]));
 }

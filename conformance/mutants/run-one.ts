@@ -1,10 +1,10 @@
 // One mutant in a process of its own, which it may leave in any state: `node run-one.ts <file> <scope> <seed>`. Prints the verdict as JSON.
 // `sound/memory` and the like are the engines without a fault.
-import { checks, openShardWorld, openWorld, runScorecard } from '@robustmq/conformance';
+import { checks, openShardWorld, openWorld, runScorecard, settingsOf } from '@robustmq/conformance';
 import type { EngineDefinition } from '@robustmq/core';
 import localFile from '@robustmq/engine-local-file';
 import { allMutants } from './all.ts';
-import { defaultsOf, MEMORY } from './mutant.ts';
+import { MEMORY } from './mutant.ts';
 import { oneFile } from './one-file/one-file.ts';
 import { runMutant, type Scope, type Verdict } from './run.ts';
 
@@ -25,7 +25,7 @@ async function soundVerdict(name: string, seed: number): Promise<Verdict> {
   };
   const definition = sound[name];
   if (definition === undefined) throw new Error(`there is no mutant ${name}`);
-  const config = defaultsOf(definition);
+  const config = settingsOf(definition);
   const only = checks.filter(({ timeoutMs }) => timeoutMs === undefined || scope !== 'quick').map(({ id }) => id);
   const cards = [
     await runScorecard(definition, { kind: 'engine', open: () => openWorld(definition, { config }) }, { seed, only }),

@@ -1,13 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { checks, describePromises, openWorld, promises, runScorecard } from '@robustmq/conformance';
+import { checks, describePromises, openWorld, promises, runScorecard, settingsOf } from '@robustmq/conformance';
 import type { EngineDefinition } from '@robustmq/core';
 import memory from '@robustmq/engine-memory';
 import { describe, expect, it } from 'vitest';
-
-const configOf = ({ configSchema }: EngineDefinition): Record<string, unknown> => {
-  const properties = (configSchema.properties ?? {}) as Record<string, { readonly default?: unknown }>;
-  return Object.fromEntries(Object.entries(properties).map(([key, schema]) => [key, schema.default]));
-};
 
 describe('the suite', () => {
   it('fails a check that hangs, and goes on', async () => {
@@ -19,7 +14,7 @@ describe('the suite', () => {
         return engine;
       },
     } as EngineDefinition; // as above
-    const stage = { kind: 'engine', open: () => openWorld(definition, { config: configOf(definition) }) } as const;
+    const stage = { kind: 'engine', open: () => openWorld(definition, { config: settingsOf(definition) }) } as const;
     const card = await runScorecard(definition, stage, { only: ['SHARD-053', 'SHARD-141'], timeoutMs: 100 });
     expect(card.failed[0]?.error.message).toContain('did not end within 100 ms');
     expect(card.passed).toEqual(['SHARD-141']);

@@ -55,7 +55,7 @@ export async function record(
           await unlock();
         },
         abandon: async () => {
-          stop(plan);
+          await plan.cut();
           abandoned.push(instance);
           await unlock();
         },
@@ -82,22 +82,6 @@ export async function record(
   }
   const recording = { root, events: log.events(), acts: actor.acts, meta };
   return (await isComplete(recording)) ? recording : undefined;
-}
-
-/** From here on it can do nothing to its files any more, and it never learns why. */
-function stop(plan: FaultPlan): void {
-  for (const operation of [
-    'open',
-    'create',
-    'read',
-    'write',
-    'sync',
-    'truncate',
-    'rename',
-    'unlink',
-    'syncDirectory',
-  ] as const)
-    plan.fail(operation, /^/, { code: 'EIO', times: Number.POSITIVE_INFINITY });
 }
 
 /** What lies in the directory is what the recording makes, but for the lock. */
