@@ -26,7 +26,9 @@ export interface WorldOptions {
   /** A URL that a child process can import the engine from, for checks that kill one. */
   readonly module?: string;
   /** Changes what the instance is given. */
-  readonly adjust?: (context: Omit<EngineContext, 'health'>) => Omit<EngineContext, 'health'>;
+  readonly adjust?: (
+    context: Omit<EngineContext, 'health' | 'node' | 'usage'>,
+  ) => Omit<EngineContext, 'health' | 'node' | 'usage'>;
 }
 
 /** An engine instance that can be stopped and pulled the plug of. */

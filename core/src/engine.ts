@@ -55,6 +55,11 @@ export interface EngineDefinition<Config = unknown> {
   readonly capabilities: EngineCapabilities;
   /** Called once per instance and process. Must leave nothing behind when it rejects. */
   open(ctx: EngineContext<Config>): Promise<StorageEngine>;
+  /**
+   * Reads what `StorageEngine.shelf` has put there, without Meta, a node or the cluster that wrote it. For engines with a shelf.
+   * @throws IO_ERROR, CORRUPT; INVALID_ARGUMENT when there are several clusters and none is named
+   */
+  openArchive?(ctx: ArchiveContext<Config>): Promise<ArchiveReader>;
 }
 
 /** Types the definition and gives it back unchanged. An engine package exports the result as `default`. */
@@ -66,6 +71,8 @@ export function defineEngine<Config>(definition: EngineDefinition<Config>): Engi
 export interface EngineContext<Config = unknown> {
   /** The instance's name in the config, for messages. */
   readonly instance: string;
+  /** The number of the node. It runs once at a time, so what a former process of it was doing is over. */
+  readonly node: number;
   /** A directory of this instance's own (exists). Its own setting, if it has one, wins over this. */
   readonly dir: string;
   /** Valid against `configSchema`, with defaults filled in. */
@@ -84,8 +91,22 @@ export interface EngineContext<Config = unknown> {
   readonly meta: Meta;
   /** Tells core how the instance is doing, whenever that changes; `/readyz` shows it. */
   health(report: EngineHealth): void;
+  /** Tells core which requests a store was asked for a segment, so that it can say what a topic costs. For engines that pay by the request. */
+  usage(report: SegmentUsage): void;
   /** Aborted when the node stops in a hurry: give up on what waits, then expect `close`. */
   readonly signal: AbortSignal;
+}
+
+/** Requests made for a segment; a request for several segments is shared among them by bytes, so these may be fractions. */
+export interface SegmentUsage {
+  readonly segment: SegmentId;
+  readonly puts: number;
+  readonly gets: number;
+  readonly lists: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+  /** At the instance's configured prices, in its currency. */
+  readonly cost: number;
 }
 
 export interface EngineHealth {
@@ -148,10 +169,50 @@ export interface StorageEngine {
   /** Ids in ascending order (by UTF-16 code unit), those with `prefix` and above `after`, at most `limit`. */
   list(options: { readonly prefix: string; readonly after?: SegmentId; readonly limit: number }): Promise<SegmentId[]>;
 
+  /** For engines whose store can be read without this cluster: where segments lie there, and manifests that list them. */
+  readonly shelf?: ArchiveShelf | undefined;
+
   /** Housekeeping that core schedules, within a budget of requests for engines that pay for them. */
   maintain?(options: { readonly requestBudget: number; readonly signal: AbortSignal }): Promise<void>;
 
   /** Settles everything in flight, releases every file, socket, timer and thread. What was not acknowledged may be lost. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Where a sealed segment lies, in the engine's own words, as JSON: all that its `openArchive` needs to read it. */
+export type ArchivePlace = Readonly<Record<string, unknown>>;
+
+/** Core writes what it archives into numbered manifests beside the data, so that the store can be read by itself. */
+export interface ArchiveShelf {
+  /** @throws SEGMENT_UNKNOWN, SEGMENT_LOST, SEGMENT_NOT_SEALED */
+  place(id: SegmentId): Promise<ArchivePlace>;
+  /**
+   * Stores an immutable manifest, whole once this has resolved. Core never uses a number twice but to send the same bytes again; numbers grow.
+   * @throws IO_ERROR
+   */
+  putManifest(number: number, bytes: Uint8Array): Promise<void>;
+}
+
+export interface ArchiveContext<Config = unknown>
+  extends Pick<EngineContext<Config>, 'config' | 'clock' | 'random' | 'logger' | 'signal'> {
+  /** Which cluster's, when the store holds more than one. */
+  readonly cluster?: string;
+}
+
+/** The store by itself. The only place from which an engine may list its store. */
+export interface ArchiveReader {
+  /** The cluster that is read. */
+  readonly cluster: string;
+  /** Numbers in ascending order, above `after`. */
+  manifests(options: { readonly after?: number; readonly limit: number }): Promise<number[]>;
+  /** @throws CORRUPT, IO_ERROR */
+  readManifest(number: number): Promise<Uint8Array>;
+  /** A reader of a segment at a place that a manifest names. @throws SEGMENT_LOST when it is not there, CORRUPT */
+  openReader(place: ArchivePlace): Promise<SegmentReader>;
+  /** What lies in the store and holds segments, and when it was put there: `verify` reports what no manifest lists. */
+  objects(): AsyncIterable<{ readonly name: string; readonly bytes: number; readonly putAt: number }>;
+  /** The name that {@link ArchiveReader.objects} gives what holds the segment at `place`. */
+  objectOf(place: ArchivePlace): string;
   close(): Promise<void>;
 }
 

@@ -3,6 +3,7 @@
  * whatever goes wrong ends in a typed error. So an engine stays a small driver, and its promises hold even where it is careless.
  */
 import type {
+  ArchiveShelf,
   CreateOptions,
   EngineDefinition,
   IngestOptions,
@@ -58,6 +59,21 @@ class GuardedEngine implements StorageEngine {
 
   get incarnation(): string {
     return this.#inner.incarnation;
+  }
+
+  get shelf(): ArchiveShelf | undefined {
+    const { shelf } = this.#inner;
+    if (shelf === undefined) return undefined;
+    return {
+      place: async (id) => {
+        checkSegmentId(id);
+        return await this.#call('say where it lies', id, () => shelf.place(id));
+      },
+      putManifest: async (number, bytes) => {
+        checkCount(number, 'number', Number.MAX_SAFE_INTEGER);
+        await this.#call('put a manifest', String(number), () => shelf.putManifest(number, bytes));
+      },
+    };
   }
 
   async create(id: string, options: CreateOptions): Promise<SegmentWriter> {

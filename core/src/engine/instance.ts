@@ -8,7 +8,11 @@ import { guardEngine } from './guard.ts';
 import { confirmIncarnation } from './incarnation.ts';
 import { scopedMeta } from './scoped-meta.ts';
 
-export interface OpenInstanceOptions extends Omit<EngineContext, 'health' | 'lock'> {
+export interface OpenInstanceOptions extends Omit<EngineContext, 'health' | 'lock' | 'node' | 'usage'> {
+  /** 1 by default. */
+  readonly node?: number;
+  /** Nobody counts by default. */
+  readonly usage?: EngineContext['usage'];
   /** The whole of it: the engine gets its own part only. */
   readonly meta: EngineContext['meta'];
   /** The real one by default. */
@@ -35,6 +39,8 @@ export async function openInstance(
   const health = new HealthBoard();
   const ctx: EngineContext = {
     ...options,
+    node: options.node ?? 1,
+    usage: options.usage ?? (() => {}),
     lock: options.lock ?? lockDirectory,
     logger: logger.child({ engine: instance }),
     meta: scopedMeta(meta, `engines/${instance}/`),

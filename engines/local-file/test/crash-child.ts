@@ -18,6 +18,8 @@ const engine = await localFile.open({
   meta: new MemoryMeta(),
   health: () => {},
   signal: new AbortController().signal,
+  node: 1,
+  usage: () => {},
 });
 
 for (let name = 0; name < 8; name++) void write(`s${round}-${name}`);

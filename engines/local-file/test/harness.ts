@@ -66,6 +66,8 @@ export async function open(
     meta: new MemoryMeta(),
     health: (report) => health.push(report),
     signal: new AbortController().signal,
+    node: 1,
+    usage: () => {},
   });
   return { engine, health };
 }

@@ -31,6 +31,8 @@ export async function open(limitBytes: number, seed = 1): Promise<{ engine: Stor
     meta: new MemoryMeta(),
     health: (report) => void health.push(report),
     signal: new AbortController().signal,
+    node: 1,
+    usage: () => {},
   });
   return { engine: guardEngine(engine, memory, { instance: 'ram', clock, metrics: unreadMetrics }), health };
 }
