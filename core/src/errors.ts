@@ -68,6 +68,10 @@ export const STORAGE_CODES = {
   DIRECTORY_LOCKED: { outcome: 'none', retryable: true },
   FORMAT_TOO_NEW: { outcome: 'none', retryable: false },
   INSTANCE_CHANGED: { outcome: 'none', retryable: false },
+  // a store behind an engine
+  STORE_UNAVAILABLE: { outcome: 'unknown', retryable: true },
+  STORE_DENIED: { outcome: 'none', retryable: true },
+  STORE_MISCONFIGURED: { outcome: 'none', retryable: false },
   // shards and topics
   NOT_OWNER: { outcome: 'none', retryable: true },
   NODE_DOWN: { outcome: 'none', retryable: true },

@@ -101,6 +101,18 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
       'An engine instance found another medium than the one that holds its data: another directory, or a wiped disk.',
     todo: 'Point the instance at the old place again, or give a new place a new instance name.',
   },
+  STORE_UNAVAILABLE: {
+    means: 'The store behind an engine (S3, MinIO ...) does not answer, answers too late, or asks for fewer requests.',
+    todo: 'Check that it runs and can be reached. What was acknowledged is in it; appends go on by themselves once it is back.',
+  },
+  STORE_DENIED: {
+    means: 'The store behind an engine refuses the credentials: none, unknown, expired, without a right that is needed, or by a clock that is wrong.',
+    todo: 'The message names the request and what is missing. Nothing needs a restart: it goes on once the store accepts it.',
+  },
+  STORE_MISCONFIGURED: {
+    means: 'The store behind an engine can not do what is asked with these settings: no such bucket, another region, a request it does not know.',
+    todo: 'Correct the settings of the instance that the message names.',
+  },
   PORT_IN_USE: {
     means: 'Another program has the port. The message names the setting.',
     todo: 'Stop the other program, or choose another port; 0 takes a free one.',

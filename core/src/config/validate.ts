@@ -84,6 +84,7 @@ function createAjv(): Ajv {
     logger: false,
   });
   ajv.addKeyword({ keyword: 'unit', schemaType: 'string' });
+  ajv.addKeyword({ keyword: 'secret', schemaType: 'boolean' });
   // for docs and `config init`
   ajv.addVocabulary(['example', 'markdownDescription']);
   return ajv;

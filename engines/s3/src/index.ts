@@ -1,1 +1,19 @@
-export type { ObjectStore } from './store/port.ts';
+/**
+ * Segments in S3, MinIO or any store that speaks S3, within a budget of requests. See README.md.
+ */
+import { defineEngine, ENGINE_API_VERSION, type EngineDefinition } from '@robustmq/core';
+import { openS3 } from './open.ts';
+import { MAX_BATCH_BYTES, type S3Settings, SETTINGS_SCHEMA } from './settings.ts';
+
+export type { S3Settings } from './settings.ts';
+
+const engine: EngineDefinition<S3Settings> = defineEngine<S3Settings>({
+  name: 's3',
+  apiVersion: ENGINE_API_VERSION,
+  version: '0.1.0',
+  configSchema: SETTINGS_SCHEMA,
+  capabilities: { durability: 'object-store', placement: 'cluster', append: true, maxBatchBytes: MAX_BATCH_BYTES },
+  open: (ctx) => openS3(ctx),
+});
+
+export default engine;

@@ -1,0 +1,64 @@
+/**
+ * Which objects segments still need, as far as this process may delete them: its own, and those of lives that are over. An object
+ * that nobody needs is garbage; nothing needs it ever again, since references are only added when an object is new.
+ */
+export class ObjectTable {
+  readonly #users = new Map<string, Set<string>>();
+  readonly #garbage = new Set<string>();
+  /** Put requests that failed may still arrive: until then, in monotonic ms. */
+  readonly #doubtful = new Map<string, number>();
+
+  get garbage(): number {
+    return this.#garbage.size + this.#doubtful.size;
+  }
+
+  /** Rows lead to it from the segments with these uids, and from no other. */
+  stored(object: string, uids: Iterable<string>): void {
+    if (this.#garbage.has(object)) return;
+    const users = new Set(uids);
+    if (users.size > 0) {
+      this.#users.set(object, users);
+    } else {
+      this.#users.delete(object);
+      this.#garbage.add(object);
+    }
+  }
+
+  /** No row of the segment leads to it any more. */
+  released(object: string, uid: string): void {
+    const users = this.#users.get(object);
+    // somebody else's, or of a former life that was not looked through yet
+    if (users === undefined) return;
+    users.delete(uid);
+    if (users.size > 0) return;
+    this.#users.delete(object);
+    this.#garbage.add(object);
+  }
+
+  /** No row leads to it or ever will, but it may still be put, until `until` (monotonic ms). */
+  doubtful(object: string, until: number): void {
+    this.#doubtful.set(object, until);
+  }
+
+  isKnown(object: string): boolean {
+    return this.#users.has(object) || this.#garbage.has(object) || this.#doubtful.has(object);
+  }
+
+  /** What may be deleted now; each is given once. */
+  *takeGarbage(now: number): Generator<string> {
+    for (const [object, until] of this.#doubtful) {
+      if (until > now) continue;
+      this.#doubtful.delete(object);
+      this.#garbage.add(object);
+    }
+    for (const object of [...this.#garbage]) {
+      this.#garbage.delete(object);
+      yield object;
+    }
+  }
+
+  /** It could not be deleted yet. */
+  giveBack(object: string): void {
+    this.#garbage.add(object);
+  }
+}

@@ -1,0 +1,195 @@
+import type { EngineContext, StorageEngine, StorageError } from '@robustmq/core';
+import { Compaction } from './compaction.ts';
+import { S3Engine } from './engine.ts';
+import type { Environment } from './environment.ts';
+import { openImage } from './image/image-reader.ts';
+import { IndexCache } from './image/index-cache.ts';
+import { Images } from './images.ts';
+import { ObjectNames } from './keys.ts';
+import { LogWriter } from './log/log-writer.ts';
+import { Window } from './log/window.ts';
+import { clusterOf, Medium } from './medium.ts';
+import { beginLife } from './meta/life.ts';
+import { SteadyMeta } from './meta/steady-meta.ts';
+import { ObjectTable } from './objects.ts';
+import { Pieces } from './read/pieces.ts';
+import { joinViews } from './read/run.ts';
+import { Segments } from './segment/segments.ts';
+import type { S3Settings } from './settings.ts';
+import { Sweeper } from './sweeper.ts';
+import { RequestBudget } from './store/budget.ts';
+import { Meter } from './store/meter.ts';
+import { type ObjectStore, StoreError } from './store/port.ts';
+import { probeConditionalCreates, PROBE_REQUESTS } from './store/probe.ts';
+import { steadyStore } from './store/steady.ts';
+import { openStore } from './store/store.ts';
+
+/** A part of the cache's memory is for indexes of images. */
+const INDEX_SHARE = 1 / 8;
+
+/** Opens an instance on the store that its settings name, or on `store` in a test. */
+export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore): Promise<StorageEngine> {
+  const { config: settings, clock, random, logger, metrics, instance } = ctx;
+  const objectStore = given ?? (await openStore(settings, clock));
+  const budget = new RequestBudget(settings.requestBudget, clock);
+  const meter = new Meter(instance, metrics, settings.prices, (report) => ctx.usage(report));
+  let isConditional = false;
+  const store = steadyStore({
+    store: objectStore,
+    settings,
+    budget,
+    meter,
+    clock,
+    random,
+    logger,
+    isConditional: () => isConditional,
+    health: (report) => ctx.health(report),
+    usage: (report) => ctx.usage(report),
+  });
+  const meta = new SteadyMeta(ctx.meta, clock);
+  try {
+    const cluster = await clusterOf(meta, random);
+    const names = new ObjectNames(settings.prefix, cluster);
+    const troubled = (error: StorageError | undefined): void =>
+      ctx.health(
+        error === undefined
+          ? { status: 'ok', detail: '' }
+          : { status: 'failed', detail: `${error.code}: ${error.message}. ${error.hint ?? ''}` },
+      );
+    const medium = new Medium({
+      meta,
+      store,
+      names,
+      clock,
+      random,
+      troubled,
+      // once the store is there, and before anything is put
+      prepare: async () => {
+        isConditional = await probe(objectStore, { budget, meter, prefix: names.root, random });
+        logger.info({ conditionalCreates: isConditional }, 'the store has been probed');
+      },
+    });
+    await medium.open();
+    const life = await beginLife({ meta, node: ctx.node, random, clock });
+    const pieces = new Pieces(store, {
+      pieceBytes: settings.pieceBytes,
+      cacheBytes: Math.floor(settings.cacheBytes * (1 - INDEX_SHARE)),
+    });
+    const indexes = new IndexCache(store, pieces, { limitBytes: Math.floor(settings.cacheBytes * INDEX_SHARE) });
+    const objects = new ObjectTable();
+    const environment: Environment = {
+      names,
+      store,
+      meta,
+      life,
+      objects,
+      clock,
+      random,
+      logger,
+      blockBytes: settings.blockBytes,
+      partBytes: settings.partBytes,
+      readRuns:
+        (segment) =>
+        async ({ name, bytes: objectBytes }, at, bytes) =>
+          joinViews(
+            await pieces.range({ key: names.keyOf(name), objectBytes }, at, bytes, {
+              for: [{ segment, share: 1 }],
+              lane: 'hot',
+            }),
+          ),
+      openImage: (segment, place) =>
+        openImage(
+          pieces,
+          { key: names.keyOf(place.object), at: place.at, bytes: place.bytes, objectBytes: place.objectBytes },
+          {
+            indexes,
+            readAheadPieces: settings.readAheadPieces,
+            for: [{ segment, share: 1 }],
+            lane: 'cold',
+          },
+        ),
+      doubt: (object) => objects.doubtful(object, clock.monotonic() + settings.orphanGraceMs),
+      forget: (object) => pieces.drop(names.keyOf(object)),
+    };
+    const segments = new Segments(environment);
+    const images = new Images(environment);
+    const compaction = new Compaction(environment, segments, images);
+    const window = new Window(settings.windowBytes);
+    const engine: S3Engine = new S3Engine({
+      incarnation: cluster,
+      environment,
+      segments,
+      images,
+      compaction,
+      window,
+      medium,
+      sweeper: new Sweeper(environment, compaction, settings.orphanGraceMs),
+      log: new LogWriter({
+        store,
+        meta,
+        life,
+        names,
+        clock,
+        random,
+        pace: settings,
+        budgetDelayMs: () => budget.delayMs('put'),
+        keep: (object, body) => pieces.put(names.keyOf(object), [body]),
+        stored: (object, uids) => objects.stored(object, uids),
+        doubt: environment.doubt,
+        fenced: (error) => ctx.health({ status: 'failed', detail: `${error.code}: ${error.message}. ${error.hint ?? ''}` }),
+      }),
+    });
+    watch(ctx, { window, objects, compaction, budget, pieces });
+    return engine;
+  } catch (error) {
+    meta.close();
+    await store.close();
+    throw error;
+  }
+}
+
+async function probe(
+  store: ObjectStore,
+  options: {
+    readonly budget: RequestBudget;
+    readonly meter: Meter;
+    readonly prefix: string;
+    readonly random: EngineContext['random'];
+  },
+): Promise<boolean> {
+  const { budget, meter, prefix, random } = options;
+  // a tight budget is better spent on data
+  if (budget.left('put') < 4 * PROBE_REQUESTS) return false;
+  for (let request = 0; request < PROBE_REQUESTS; request++) {
+    await budget.take('put', 'hot');
+    meter.count('PUT', 'ok', 0, {});
+  }
+  try {
+    return await probeConditionalCreates(store, prefix, random);
+  } catch (error) {
+    // nothing is known: what needs the store for good finds that out by itself
+    if (error instanceof StoreError) return false;
+    throw error;
+  }
+}
+
+function watch(
+  { metrics, instance }: EngineContext,
+  parts: {
+    readonly window: Window;
+    readonly objects: ObjectTable;
+    readonly compaction: Compaction;
+    readonly budget: RequestBudget;
+    readonly pieces: Pieces;
+  },
+): void {
+  const { window, objects, compaction, budget, pieces } = parts;
+  const labels = { instance };
+  const finite = (value: number): number => (Number.isFinite(value) ? value : -1);
+  metrics.gauge('robust_s3_window_bytes', 'Bytes of appends that are not durable yet', () => window.used, labels);
+  metrics.gauge('robust_s3_garbage_objects', 'Objects that wait to be deleted', () => objects.garbage, labels);
+  metrics.gauge('robust_s3_uncompacted_segments', 'Sealed segments that still lie in write-ahead objects', () => compaction.waiting, labels);
+  metrics.gauge('robust_s3_cache_bytes', 'Bytes of objects that are kept in memory', () => pieces.stats().bytes, labels);
+  metrics.gauge('robust_s3_budget_puts_left', 'PUT, POST and LIST requests that the budget allows at once; -1: no budget', () => finite(budget.left('put')), labels);
+  metrics.gauge('robust_s3_budget_gets_left', 'GET and HEAD requests that the budget allows at once; -1: no budget', () => finite(budget.left('get')), labels);
+}

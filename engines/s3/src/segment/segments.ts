@@ -1,0 +1,126 @@
+import { type SegmentReader, type SegmentState, StorageError } from '@robustmq/core';
+import type { Environment } from '../environment.ts';
+import { stateObject } from '../keys.ts';
+import {
+  objectCodec,
+  objectKey,
+  type PointerRow,
+  pointerCodec,
+  pointerPrefix,
+  type SegmentRow,
+  segmentCodec,
+  segmentKey,
+} from '../meta/rows.ts';
+import { PointerLog } from './pointers.ts';
+import { type Content, SegmentView, ViewReader } from './view.ts';
+
+/** A state up to this size lies in the segment's row; a larger one in an object. */
+const INLINE_STATE_BYTES = 8 * 1024;
+
+export interface FoundSegment {
+  readonly row: SegmentRow;
+  readonly revision: number;
+}
+
+/** The rows of segments, and what they lead to. */
+export class Segments {
+  readonly #environment: Environment;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  async find(id: string): Promise<FoundSegment | undefined> {
+    const entry = await this.#environment.meta.get(segmentKey(id));
+    if (entry === undefined) return undefined;
+    return { row: segmentCodec.decode(entry.value, entry.key), revision: entry.revision };
+  }
+
+  /** @throws SEGMENT_UNKNOWN */
+  async get(id: string): Promise<FoundSegment> {
+    const found = await this.find(id);
+    if (found === undefined)
+      throw new StorageError('SEGMENT_UNKNOWN', 'Meta knows of no such segment', { where: id });
+    return found;
+  }
+
+  /** Writes the row if it is still as it was at `revision` (0: if there is none). @returns the row's new revision, or `undefined` */
+  async replace(id: string, row: SegmentRow, revision: number): Promise<number | undefined> {
+    const { meta, life, random, objects } = this.#environment;
+    const key = segmentKey(id);
+    const puts = [{ key, value: segmentCodec.encode(row) }];
+    const object = row.stateObject?.object;
+    if (object !== undefined)
+      puts.push({
+        key: objectKey(object),
+        value: objectCodec.encode({ kind: 'state', state: 'stored', life: life.name }),
+      });
+    const result = await meta.commit({ id: random.uuid(), guards: [{ key, revision }, life.guard], puts });
+    if (object !== undefined && (result.ok || revision === 0)) objects.stored(object, result.ok ? [row.uid] : []);
+    return result.ok ? result.revision : undefined;
+  }
+
+  /** The runs of a segment in order. @throws CORRUPT when one is missing */
+  async pointers(id: string, row: SegmentRow): Promise<PointerRow[]> {
+    const pointers: PointerRow[] = [];
+    for await (const entry of this.#environment.meta.rows(pointerPrefix(row.uid)))
+      pointers.push(pointerCodec.decode(entry.value, entry.key));
+    let next = row.base;
+    for (const pointer of pointers) {
+      if (pointer.base !== next)
+        throw new StorageError('CORRUPT', `Meta has runs up to ${next} and from ${pointer.base}`, { where: id });
+      next = pointer.next;
+    }
+    return pointers;
+  }
+
+  log(id: string, base: number, pointers: readonly PointerRow[]): PointerLog {
+    return new PointerLog(id, base, pointers, this.#environment.readRuns(id));
+  }
+
+  /** @throws SEGMENT_UNKNOWN, SEGMENT_NOT_SEALED, SEGMENT_LOST, CORRUPT */
+  async openReader(id: string): Promise<SegmentReader> {
+    const { row } = await this.get(id);
+    if (row.end < 0)
+      throw new StorageError('SEGMENT_NOT_SEALED', 'An open segment is read through its writer', { where: id });
+    return new ViewReader({ base: row.base, end: row.end }, this.view(id, await this.#content(id, row)));
+  }
+
+  view(id: string, content: Content): SegmentView {
+    return new SegmentView(content, async () => this.#content(id, (await this.get(id)).row));
+  }
+
+  runs(row: SegmentRow, log: PointerLog): Content {
+    return { kind: 'runs', log, state: () => this.#state(row) };
+  }
+
+  /** Stores a state in front of the row that leads to it. @returns the fields of the row */
+  async putState(id: string, state: SegmentState): Promise<Pick<SegmentRow, 'state' | 'stateObject'>> {
+    if (state.length <= INLINE_STATE_BYTES) return { state: Buffer.from(state).toString('base64') };
+    const { random, meta, life, names, store } = this.#environment;
+    const uid = random.uuid();
+    const object = stateObject(id, uid);
+    const planned = objectCodec.encode({ kind: 'state', state: 'planned', life: life.name });
+    await meta.commit({ id: random.uuid(), guards: [life.guard], puts: [{ key: objectKey(object), value: planned }] });
+    try {
+      await store.put(names.keyOf(object), [state], uid, { for: [{ segment: id, share: 1 }] });
+    } catch (error) {
+      this.#environment.doubt(object);
+      throw error;
+    }
+    return { stateObject: { object, bytes: state.length } };
+  }
+
+  async #content(id: string, row: SegmentRow): Promise<Content> {
+    if (row.place !== undefined)
+      return { kind: 'image', image: await this.#environment.openImage(id, row.place) };
+    return this.runs(row, this.log(id, row.base, await this.pointers(id, row)));
+  }
+
+  async #state(row: SegmentRow): Promise<SegmentState> {
+    const { names, store } = this.#environment;
+    if (row.stateObject !== undefined)
+      return await store.getRange(names.keyOf(row.stateObject.object), 0, row.stateObject.bytes);
+    return Buffer.from(row.state ?? '', 'base64');
+  }
+}

@@ -1,0 +1,115 @@
+import { type StorageCode, StorageError } from '@robustmq/core';
+import type { StoreError, StoreTrouble } from './port.ts';
+
+interface Advice {
+  readonly code: StorageCode;
+  readonly retryable: boolean;
+  readonly hint: string;
+}
+
+/** What a person does about it. */
+const ADVICE: Readonly<Record<StoreTrouble, Advice>> = {
+  'not-found': {
+    code: 'SEGMENT_LOST',
+    retryable: false,
+    hint: 'Somebody else has deleted the object: restore it from a version or a copy of the bucket',
+  },
+  exists: {
+    code: 'SEGMENT_EXISTS',
+    retryable: false,
+    hint: 'Another writer uses the same names: give each cluster a bucket or a prefix of its own',
+  },
+  conflict: { code: 'STORE_UNAVAILABLE', retryable: true, hint: 'It is tried again by itself' },
+  'slow-down': {
+    code: 'STORE_UNAVAILABLE',
+    retryable: true,
+    hint: 'The store asks for fewer requests: raise flushIntervalMs, or ask its operator for more',
+  },
+  unreachable: {
+    code: 'STORE_UNAVAILABLE',
+    retryable: true,
+    hint: 'Check the setting endpoint, the network, and that the store runs',
+  },
+  timeout: {
+    code: 'STORE_UNAVAILABLE',
+    retryable: true,
+    hint: 'The store is slow or gone: check it, or raise requestTimeoutMs',
+  },
+  server: { code: 'STORE_UNAVAILABLE', retryable: true, hint: "Look into the store's own log" },
+  full: { code: 'DISK_FULL', retryable: true, hint: 'Free space in the store, or raise its quota' },
+  truncated: {
+    code: 'CORRUPT',
+    retryable: false,
+    hint: 'Somebody else has changed the object: restore it from a version or a copy of the bucket',
+  },
+  'wrong-range': {
+    code: 'STORE_UNAVAILABLE',
+    retryable: true,
+    hint: 'Something between here and the store changes requests: check proxies and caches',
+  },
+  denied: {
+    code: 'STORE_DENIED',
+    retryable: true,
+    hint: 'Allow these credentials s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket on the bucket',
+  },
+  credentials: {
+    code: 'STORE_DENIED',
+    retryable: true,
+    hint: 'Set accessKeyId and secretAccessKey, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, to what the store knows',
+  },
+  expired: {
+    code: 'STORE_DENIED',
+    retryable: true,
+    hint: 'Renew the credentials; those of a profile or a role are read again by themselves',
+  },
+  'clock-skew': {
+    code: 'STORE_DENIED',
+    retryable: true,
+    hint: 'The clock of this machine and that of the store are too far apart: synchronise them',
+  },
+  'no-bucket': { code: 'STORE_MISCONFIGURED', retryable: false, hint: 'Create the bucket, or correct the setting bucket' },
+  'wrong-region': {
+    code: 'STORE_MISCONFIGURED',
+    retryable: false,
+    hint: 'The bucket lies in another region: correct the setting region',
+  },
+  'no-upload': { code: 'STORE_UNAVAILABLE', retryable: true, hint: 'The store has given the upload up; it is put again' },
+  aborted: { code: 'ABORTED', retryable: false, hint: '' },
+  refused: {
+    code: 'STORE_MISCONFIGURED',
+    retryable: false,
+    hint: 'The store does not take such requests: check the settings of the instance against what the store supports',
+  },
+};
+
+export function asStorageError(error: StoreError, where: string): StorageError {
+  const { code, retryable, hint } = ADVICE[error.trouble];
+  return new StorageError(code, error.message, {
+    where,
+    retryable,
+    outcome: error.mayBeApplied ? 'unknown' : 'none',
+    cause: error,
+    ...(hint === '' ? {} : { hint }),
+  });
+}
+
+/** May the same request succeed in a moment? */
+export function isPassing(trouble: StoreTrouble): boolean {
+  return PASSING.has(trouble);
+}
+
+const PASSING: ReadonlySet<StoreTrouble> = new Set([
+  'conflict',
+  'slow-down',
+  'unreachable',
+  'timeout',
+  'server',
+  'full',
+  'truncated',
+  'wrong-range',
+  // credentials may be renewed behind us, and a policy or a clock mended
+  'denied',
+  'credentials',
+  'expired',
+  'clock-skew',
+]);

@@ -1,0 +1,33 @@
+import type { Random } from '@robustmq/core';
+import { type ObjectStore, StoreError } from './port.ts';
+
+const RACERS = 12;
+const RACES = 2;
+
+export const PROBE_REQUESTS: number = RACERS * RACES;
+
+/**
+ * Asks the store several times at once to create one object "if there is none". Where more than one is told that it did, or none, conditions can not be
+ * relied upon even as a second line of defence; some stores ignore them, some check and then act.
+ * @throws StoreError when nothing can be told: the store can't be reached, or refuses us
+ */
+export async function probeConditionalCreates(store: ObjectStore, prefix: string, random: Random): Promise<boolean> {
+  for (let race = 0; race < RACES; race++) {
+    const key = `${prefix}probe/${random.uuid()}`;
+    const results = await Promise.allSettled(
+      Array.from({ length: RACERS }, (_, racer) =>
+        store.put(key, [Buffer.from(String(racer))], { uid: String(racer), ifAbsent: true }),
+      ),
+    );
+    await store.delete(key);
+    const refusals = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    for (const refusal of refusals) {
+      if (!(refusal instanceof StoreError)) throw refusal;
+      // it does not know such requests
+      if (refusal.trouble === 'refused') return false;
+      if (refusal.trouble !== 'exists' && refusal.trouble !== 'conflict') throw refusal;
+    }
+    if (results.length - refusals.length !== 1) return false;
+  }
+  return true;
+}
