@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FOOTER_BYTES, type Placement } from '../src/image/format.ts';
+
 import { encodeImage, writeImage } from '../src/image/image-writer.ts';
-import { joinViews } from '../src/read/run.ts';
 import { batch, type SmallBatch } from './batches.ts';
-import { codeOf, ImageWorld, image, readAll, UID } from './image-world.ts';
+import { ImageWorld, image, readAll, UID } from './image-world.ts';
 
 /** Batches with holes between them, as (hole, records, payload, timestamp). */
 const shapes = fc.array(

@@ -18,7 +18,8 @@ export class StoredObjects implements Pick<SteadyStore, 'getRange' | 'getTail'> 
     await this.gate(key, at);
     if (options?.signal?.aborted === true) throw new StorageError('ABORTED', 'given up');
     const object = this.#object(key);
-    if (at + bytes > object.length) throw new StorageError('CORRUPT', 'the object is shorter', { where: key });
+    if (at + bytes > object.length)
+      throw new StorageError('CORRUPT', 'the object is shorter', { where: key, hint: 'put it back' });
     return Buffer.from(object.subarray(at, at + bytes));
   }
 

@@ -1,6 +1,5 @@
 import { crc32c } from '@node-rs/crc32';
 import {
-  isStorageError,
   nextOffset,
   type SegmentOffsets,
   type SegmentRead,
@@ -16,6 +15,7 @@ import { decodeHeader, HEADER_BYTES, type ImageFooter, isTrouble, type Placement
 import { corrupt, troubleOf } from './image-error.ts';
 import type { IndexCache } from './index-cache.ts';
 import { type LoadedImage, serialsOf } from './loaded-image.ts';
+import { fetchedTwice } from './twice.ts';
 
 /** One read gives no more, whatever is asked for, unless a single batch has more. */
 export const MAX_READ_BYTES: number = 16 * 1024 * 1024;
@@ -82,12 +82,11 @@ export class ImageReader implements SegmentReader {
   async state(): Promise<SegmentState> {
     this.#refuseClosed();
     const { stateAt, stateBytes, stateCrc } = this.#image.footer;
-    const state = await this.#indexes.part(this.#place, stateAt, stateBytes, this.#fetch);
-    if (crc32c(state) !== stateCrc) {
-      this.#pieces.drop(this.#place.key);
-      throw corrupt(this.#place, 'its state is damaged');
-    }
-    return state;
+    return await fetchedTwice(this.#pieces, this.#place.key, async () => {
+      const state = await this.#indexes.part(this.#place, stateAt, stateBytes, this.#fetch);
+      if (crc32c(state) !== stateCrc) throw corrupt(this.#place, 'its state is damaged');
+      return state;
+    });
   }
 
   async read(
@@ -152,20 +151,9 @@ export class ImageReader implements SegmentReader {
     return { bytes: await this.#blocks(number, more, signal), start: first.at, until: more };
   }
 
-  /** The bytes of whole blocks in a row, checked. What is wrong may have happened on the way: it is fetched once more. */
-  async #blocks(number: number, until: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    try {
-      return await this.#fetchBlocks(number, until, signal);
-    } catch (error) {
-      if (!isStorageError(error, 'CORRUPT')) throw error;
-      this.#pieces.drop(this.#place.key);
-    }
-    try {
-      return await this.#fetchBlocks(number, until, signal);
-    } catch (error) {
-      if (isStorageError(error, 'CORRUPT')) this.#pieces.drop(this.#place.key);
-      throw error;
-    }
+  /** The bytes of whole blocks in a row, checked. */
+  #blocks(number: number, until: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    return fetchedTwice(this.#pieces, this.#place.key, () => this.#fetchBlocks(number, until, signal));
   }
 
   async #fetchBlocks(number: number, until: number, signal: AbortSignal | undefined): Promise<Uint8Array> {

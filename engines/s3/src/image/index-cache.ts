@@ -7,6 +7,7 @@ import { BlockIndex } from './block-index.ts';
 import { decodeFooter, FOOTER_BYTES, HEADER_BYTES, isTrouble, type Placement } from './format.ts';
 import { corrupt, troubleOf } from './image-error.ts';
 import { LoadedImage } from './loaded-image.ts';
+import { fetchedTwice } from './twice.ts';
 
 /** Read at once from the end of an image: has the index of a segment of 256 MiB in blocks of 256 KiB. Smaller images are read as pieces. */
 export const TAIL_BYTES: number = 64 * 1024;
@@ -46,7 +47,8 @@ export class IndexCache {
     if (before !== undefined) return await before;
     // others may wait for it too: not to be given up by the first
     const { signal: _, ...unstoppable } = options;
-    const loading = this.#load(place, unstoppable).finally(() => {
+    const load = (): Promise<LoadedImage> => this.#load(place, unstoppable);
+    const loading = fetchedTwice(this.#pieces, place.key, load).finally(() => {
       if (this.#loading.get(name) === loading) this.#loading.delete(name);
     });
     this.#loading.set(name, loading);
