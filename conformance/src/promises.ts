@@ -7,15 +7,18 @@ import { crowdChecks } from './checks/crowds.ts';
 import { deletionChecks } from './checks/deletion.ts';
 import { durabilityChecks } from './checks/durability.ts';
 import { fencingChecks } from './checks/fencing.ts';
+import { fullDiskChecks } from './checks/full-disks.ts';
 import { ingestChecks } from './checks/ingest.ts';
 import { ioFaultChecks } from './checks/io-faults.ts';
 import { leakChecks } from './checks/leaks.ts';
 import { limitChecks } from './checks/limits.ts';
+import { mediaChecks } from './checks/media.ts';
 import { modelChecks } from './checks/model.ts';
 import { multiplexingChecks } from './checks/multiplexing.ts';
 import { orderChecks } from './checks/order.ts';
 import { processChecks } from './checks/process.ts';
 import { producerChecks } from './checks/producers.ts';
+import { raceChecks } from './checks/races.ts';
 import { readChecks } from './checks/reads.ts';
 import { recoveryChecks } from './checks/recovery.ts';
 import { restartChecks } from './checks/restarts.ts';
@@ -23,6 +26,7 @@ import { sealingChecks } from './checks/sealing.ts';
 import { timestampChecks } from './checks/timestamps.ts';
 import { tornTailChecks } from './checks/torn-tails.ts';
 import { visibilityChecks } from './checks/visibility.ts';
+import { waitingChecks } from './checks/waiting.ts';
 
 export const checks: readonly Check[] = [
   ...orderChecks,
@@ -49,6 +53,10 @@ export const checks: readonly Check[] = [
   ...modelChecks,
   ...processChecks,
   ...crowdChecks,
+  ...raceChecks,
+  ...waitingChecks,
+  ...fullDiskChecks,
+  ...mediaChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */
