@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isStorageError, nodeFileSystem, type StorageEngine } from '@robustmq/core';
+import { type EngineCapabilities, isStorageError, nodeFileSystem, type StorageEngine } from '@robustmq/core';
 import { FaultPlan, faultyFileSystem, MemoryMeta } from '@robustmq/core/testing';
 import { batch, bodyOf, logOf, readAll } from '../batches.ts';
 import { type Check, durable, type EngineTrial, NotClaimed, type Workshop } from '../check.ts';
@@ -23,7 +23,7 @@ export const mediaChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'never go by the old name when its directory was emptied',
     why: 'A disk that was not mounted, or was replaced, is an empty directory. A replica that came back with one under its old name was believed when it said that it had never had the data.',
-    claimed: durable,
+    claimed: ownsItsDirectory,
     run: (trial) =>
       inDirectory(trial, async (dir, workshop) => {
         const meta = new MemoryMeta();
@@ -57,7 +57,7 @@ export const mediaChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'refuse a directory that another instance has open, and take it once that one is closed',
     why: 'A service that is started twice, or again before it has ended, is an ordinary mistake. Two that both append to one file leave a log of which neither half is right.',
-    claimed: durable,
+    claimed: ownsItsDirectory,
     run: (trial) =>
       inDirectory(trial, async (dir, workshop) => {
         const meta = new MemoryMeta();
@@ -130,6 +130,11 @@ async function failsToOpen(workshop: Workshop, dir: string, nth: number, clock: 
   plan.release();
   await inTime('close', opened.instance.close());
   return false;
+}
+
+/** What a node of a cluster keeps in its directory is not what it stores. */
+function ownsItsDirectory({ durability, placement }: EngineCapabilities): boolean {
+  return placement === 'node' && durability !== 'none';
 }
 
 function inDirectory({ harness }: EngineTrial, run: (dir: string, workshop: Workshop) => Promise<void>): Promise<void> {
