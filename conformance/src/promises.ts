@@ -1,5 +1,6 @@
 import type { Check, Promised } from './check.ts';
 import { atomicityChecks } from './checks/atomicity.ts';
+import { boundChecks } from './checks/bounds.ts';
 import { capabilityChecks } from './checks/capabilities.ts';
 import { chainChecks } from './checks/chains.ts';
 import { crashPointChecks } from './checks/crash-points.ts';
@@ -7,22 +8,30 @@ import { crowdChecks } from './checks/crowds.ts';
 import { deletionChecks } from './checks/deletion.ts';
 import { durabilityChecks } from './checks/durability.ts';
 import { fencingChecks } from './checks/fencing.ts';
+import { fullDiskChecks } from './checks/full-disks.ts';
 import { ingestChecks } from './checks/ingest.ts';
 import { ioFaultChecks } from './checks/io-faults.ts';
 import { leakChecks } from './checks/leaks.ts';
 import { limitChecks } from './checks/limits.ts';
+import { mediaChecks } from './checks/media.ts';
 import { modelChecks } from './checks/model.ts';
 import { multiplexingChecks } from './checks/multiplexing.ts';
+import { nodeChecks } from './checks/nodes.ts';
 import { orderChecks } from './checks/order.ts';
 import { processChecks } from './checks/process.ts';
 import { producerChecks } from './checks/producers.ts';
+import { quietChecks } from './checks/quiet.ts';
+import { raceChecks } from './checks/races.ts';
 import { readChecks } from './checks/reads.ts';
 import { recoveryChecks } from './checks/recovery.ts';
 import { restartChecks } from './checks/restarts.ts';
 import { sealingChecks } from './checks/sealing.ts';
+import { sequenceChecks } from './checks/sequences.ts';
 import { timestampChecks } from './checks/timestamps.ts';
 import { tornTailChecks } from './checks/torn-tails.ts';
+import { upkeepChecks } from './checks/upkeep.ts';
 import { visibilityChecks } from './checks/visibility.ts';
+import { waitingChecks } from './checks/waiting.ts';
 
 export const checks: readonly Check[] = [
   ...orderChecks,
@@ -49,6 +58,15 @@ export const checks: readonly Check[] = [
   ...modelChecks,
   ...processChecks,
   ...crowdChecks,
+  ...raceChecks,
+  ...waitingChecks,
+  ...fullDiskChecks,
+  ...mediaChecks,
+  ...upkeepChecks,
+  ...boundChecks,
+  ...quietChecks,
+  ...sequenceChecks,
+  ...nodeChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */

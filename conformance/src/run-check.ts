@@ -45,6 +45,12 @@ export async function runCheck(
   const timeoutMs = Math.max(1, effort) * (check.timeoutMs ?? options.timeoutMs ?? 20_000);
   // timers of the world keep no process alive: one that waits for nothing else would end in the middle of a check
   const alive = setInterval(() => {}, 60_000);
+  // a rejection that nobody hears of ends a process, and with it what all other checks have to say
+  const unheard = new Map<Promise<unknown>, unknown>();
+  const unhandled = (reason: unknown, promise: Promise<unknown>): void => void unheard.set(promise, reason);
+  const handled = (promise: Promise<unknown>): void => void unheard.delete(promise);
+  process.on('unhandledRejection', unhandled);
+  process.on('rejectionHandled', handled);
   try {
     const harness = await stage.open();
     let runs = claimed(harness.canCrash);
@@ -60,9 +66,16 @@ export async function runCheck(
     } catch (error) {
       failure ??= { error };
     }
+    // they are told of when the turn is over
+    await new Promise((resolve) => setImmediate(resolve));
+    // of a check that has failed they are a part of the failure
+    for (const reason of unheard.values())
+      failure ??= { error: new Error(`a promise was rejected, and nobody heard it: ${reason}`, { cause: reason }) };
     if (failure !== undefined) throw named(check, seed, failure.error);
     return runs;
   } finally {
+    process.off('unhandledRejection', unhandled);
+    process.off('rejectionHandled', handled);
     clearInterval(alive);
   }
 }

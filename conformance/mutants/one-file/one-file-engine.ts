@@ -41,6 +41,8 @@ export class OneFileEngine implements StorageEngine {
   readonly #ctx: EngineContext;
   readonly #lock: { release(): Promise<void> };
   readonly #writers = new Map<string, OneFileWriter>();
+  /** Ids that are on their way into the file. */
+  readonly #making = new Set<string>();
 
   constructor(log: OneFileLog, ctx: EngineContext, lock: { release(): Promise<void> }) {
     this.log = log;
@@ -58,8 +60,12 @@ export class OneFileEngine implements StorageEngine {
 
   async create(id: string, { base, epoch, state }: CreateOptions): Promise<SegmentWriter> {
     this.refuseExisting(id);
-    await this.write({ does: 'create', id, base, epoch }, state.slice());
-    const writer = this.writerOf(this.find(id));
+    this.#making.add(id);
+    await this.write({ does: 'create', id, base, epoch }, state.slice()).finally(() => this.#making.delete(id));
+    const segment = this.find(id);
+    // a copy was faster
+    if (segment.taken !== undefined) throw exists(id);
+    const writer = this.writerOf(segment);
     this.#writers.set(id, writer);
     return writer;
   }
@@ -153,7 +159,7 @@ export class OneFileEngine implements StorageEngine {
   }
 
   protected refuseExisting(id: string): void {
-    if (this.segments.has(id)) throw exists(id);
+    if (this.segments.has(id) || this.#making.has(id)) throw exists(id);
   }
 
   /** The only place that changes what is known. A step that has no place any more does nothing. */

@@ -79,10 +79,17 @@ export const chainChecks: readonly Check[] = [
       assert.equal(below.offsets?.start, 6);
       const beyond = await refused(shard.read(11, { maxBytes: 1 }), 'OFFSET_BEYOND_END');
       assert.equal(beyond.offsets?.end, 10);
-      if (durable(trial.definition.capabilities, trial.harness)) {
+      await refused(shard.trim(11), 'OFFSET_BEYOND_END', 'none');
+      const holds = durable(trial.definition.capabilities, trial.harness);
+      if (holds) {
         await trial.harness.reopen({ crash: false });
         assert.equal((await trial.shard.offsets()).logStart, 6);
       }
+      // nothing is left
+      assert.equal(await trial.shard.trim(10), 10);
+      await trial.harness.reopen({ crash: false });
+      const { logStart, committed } = await trial.shard.offsets();
+      if (holds) assert.deepEqual([logStart, committed], [10, 10], 'where it begins and ends when nothing is left');
       assert.ok((await trial.shard.append([batch()])).base >= 10);
     },
   },

@@ -20,6 +20,7 @@ import {
   type StorageEngine,
   StorageError,
 } from '@robustmq/core';
+import { mediumName } from './medium-name.ts';
 import { Line } from './object-line.ts';
 import { type Head, ObjectReader, ObjectWriter, type Pointer } from './object-segment.ts';
 import { ObjectStore } from './object-store.ts';
@@ -29,12 +30,13 @@ const MAX_BATCH_BYTES = 1024 * 1024;
 const OBJECT_BYTES = 4 * MAX_BATCH_BYTES;
 const UPLOADS = 4;
 
-/** By directory: what survives a process. */
+/** By name: what survives a process. */
 export const objectMedia: Map<string, Medium> = new Map();
 
 interface Medium {
   readonly store: ObjectStore;
-  line: Line | undefined;
+  /** By directory, one a node. */
+  readonly lines: Map<string, Line>;
   lives: number;
 }
 
@@ -45,21 +47,18 @@ export const objectProbe: EngineDefinition = defineEngine({
   configSchema: { type: 'object', additionalProperties: false, properties: {} },
   capabilities: { durability: 'object-store', placement: 'cluster', append: true, maxBatchBytes: MAX_BATCH_BYTES },
   open: async (ctx) => {
-    const medium = objectMedia.get(ctx.dir) ?? {
+    const incarnation = await mediumName(ctx);
+    const medium = objectMedia.get(incarnation) ?? {
       store: new ObjectStore(objectMedia.size, ctx.dir),
-      line: undefined,
+      lines: new Map(),
       lives: 0,
     };
-    objectMedia.set(ctx.dir, medium);
-    // whoever was here before has crashed, or has closed
-    medium.line?.cut();
-    medium.line = new Line(medium.store, ctx.meta);
+    objectMedia.set(incarnation, medium);
+    // whoever was on this node before has crashed, or has closed
+    medium.lines.get(ctx.dir)?.cut();
+    const line = new Line(medium.store, ctx.meta);
+    medium.lines.set(ctx.dir, line);
     medium.lives++;
-    const { line } = medium;
-    const found = await line.row('medium');
-    const incarnation = found === undefined ? ctx.random.uuid() : text(found.value);
-    if (found === undefined)
-      await line.commit({ id: ctx.random.uuid(), puts: [{ key: 'medium', value: Buffer.from(incarnation) }] });
     return new ObjectEngine(ctx, line, incarnation, medium.lives);
   },
 });

@@ -13,10 +13,10 @@ export class QuorumMedium {
   readonly incarnation: string;
   /** The bytes of all runs: one file stands for three disks. */
   readonly shelf: Shelf;
-  caller: Caller = { alive: true };
   climate: Climate = 'calm';
   /** How often one has gone away. */
   outages = 0;
+  readonly #callers = new Map<string, Caller>();
   readonly #weather: Weather;
   #calls = 0;
   #next = 150;
@@ -26,6 +26,15 @@ export class QuorumMedium {
     this.incarnation = incarnation;
     this.#weather = new Weather(seed, 0);
     this.replicas = [1, 2, 3].map((i) => new Replica(new Weather(seed + i, 0.005)));
+  }
+
+  /** Whoever was on this node before has crashed, or has closed. */
+  callerOn(dir: string): Caller {
+    const before = this.#callers.get(dir);
+    if (before !== undefined) before.alive = false;
+    const caller = { alive: true };
+    this.#callers.set(dir, caller);
+    return caller;
   }
 
   /** All that are asked answer, or are told to be away. */

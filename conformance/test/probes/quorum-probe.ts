@@ -19,6 +19,7 @@ import {
   type StorageEngine,
   StorageError,
 } from '@robustmq/core';
+import { mediumName } from './medium-name.ts';
 import { type Climate, QuorumMedium } from './quorum-medium.ts';
 import { decide, QuorumReader, QuorumWriter } from './quorum-segment.ts';
 import { type Caller, type Copy, endOf, type Run } from './replica.ts';
@@ -27,7 +28,7 @@ import { spanOf } from './stored-batches.ts';
 const MAX_BATCH_BYTES = 1024 * 1024;
 const MAJORITY = 2;
 
-/** By directory: what survives a process. */
+/** By name: what survives a process. */
 export const quorumMedia: Map<string, QuorumMedium> = new Map();
 
 export const quorumProbe: EngineDefinition = defineEngine<{ readonly climate: Climate }>({
@@ -41,13 +42,11 @@ export const quorumProbe: EngineDefinition = defineEngine<{ readonly climate: Cl
   },
   capabilities: { durability: 'quorum', placement: 'cluster', append: true, maxBatchBytes: MAX_BATCH_BYTES },
   open: async (ctx) => {
-    const medium = quorumMedia.get(ctx.dir) ?? new QuorumMedium(quorumMedia.size, ctx.random.uuid(), ctx.dir);
-    quorumMedia.set(ctx.dir, medium);
-    // whoever was here before has crashed, or has closed
-    medium.caller.alive = false;
-    medium.caller = { alive: true };
+    const name = await mediumName(ctx);
+    const medium = quorumMedia.get(name) ?? new QuorumMedium(quorumMedia.size, name, ctx.dir);
+    quorumMedia.set(name, medium);
     medium.climate = ctx.config.climate;
-    return new QuorumEngine(ctx, medium);
+    return new QuorumEngine(ctx, medium, medium.callerOn(ctx.dir));
   },
 }) as EngineDefinition; // the suite hands it the settings of its own schema
 
@@ -60,10 +59,10 @@ class QuorumEngine implements StorageEngine {
   /** Of one segment, one at a time: two nodes never share an epoch, two calls of one node may. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
-  constructor(ctx: EngineContext<{ readonly climate: Climate }>, medium: QuorumMedium) {
+  constructor(ctx: EngineContext<{ readonly climate: Climate }>, medium: QuorumMedium, caller: Caller) {
     this.#ctx = ctx;
     this.#medium = medium;
-    this.#caller = medium.caller;
+    this.#caller = caller;
     this.incarnation = medium.incarnation;
   }
 

@@ -1,0 +1,28 @@
+import { openSync } from 'node:fs';
+import type { EngineDefinition } from '@robustmq/core';
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+
+const SOUND = oneFile();
+
+export const mutant: Mutant = {
+  name: 'keeps a file open when it could not be opened itself',
+  incident:
+    'Ours: local-file left the files of its log open when a later step of its start failed; each attempt to start kept some more',
+  stage: 'engine',
+  caughtBy: 'SHARD-278',
+  alsoFails: [],
+  definition: {
+    ...SOUND,
+    open: async (ctx) => {
+      try {
+        return await SOUND.open(ctx);
+      } catch (error) {
+        openSync('/dev/null', 'r');
+        throw error;
+      }
+    },
+  } satisfies EngineDefinition,
+};
+
+export default mutant.definition;

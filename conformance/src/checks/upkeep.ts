@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import type { IngestOptions, StorageEngine } from '@robustmq/core';
+import { batch, bodyOf, logOf, readAll } from '../batches.ts';
+import { type Check, durable } from '../check.ts';
+import { assertHolds, refused } from '../expect.ts';
+import { inTime } from '../faults-io/ledger.ts';
+import { chunks, fill, open } from './segments.ts';
+
+/** More than any engine needs for so little. */
+const REQUESTS = 10_000;
+
+export const upkeepChecks: readonly Check[] = [
+  {
+    id: 'SHARD-279',
+    level: 'MUST',
+    area: 'deletion',
+    subject: 'engine',
+    promise: 'lose nothing to its own housekeeping, whatever is written and copied meanwhile',
+    why: 'What sweeps away the remains of failed copies decides what nobody needs any more. A copy that has arrived and is not published yet looks just like one.',
+    async run(trial) {
+      const { append } = trial.definition.capabilities;
+      const held = new Map<string, readonly Buffer[]>();
+      const copy = (tag: string): Uint8Array[] => [0, 1, 2].map((base) => batch({ base, tag, valueBytes: 3000 }));
+      const ingest = async (id: string): Promise<void> => {
+        const made = copy(id);
+        await trial.engine.ingest(id, taken(made.length), chunks(...made));
+        held.set(id, made.map(bodyOf));
+      };
+      for (const id of ['kept', 'dropped']) await ingest(id);
+      await trial.engine.delete('dropped');
+      held.delete('dropped');
+      const writer = append ? await open(trial.engine, { id: 'open' }) : undefined;
+      if (append) {
+        const sealed = await open(trial.engine, { id: 'sealed' });
+        held.set('sealed', await fill(sealed, 10));
+        await sealed.seal();
+      }
+
+      const made = copy('coming');
+      let half: () => void = () => {};
+      const reached = new Promise<void>((resolve) => {
+        half = resolve;
+      });
+      let goOn: () => void = () => {};
+      const gate = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      async function* slow(): AsyncGenerator<Uint8Array> {
+        for (const [i, bytes] of made.entries()) {
+          if (i === 2) {
+            half();
+            await gate;
+          }
+          yield bytes;
+        }
+      }
+      const coming = trial.engine.ingest('coming', taken(made.length), slow());
+      await inTime('an ingest', Promise.race([reached, coming]));
+      const written: Buffer[] = [];
+      const writing = writer === undefined ? undefined : fill(writer, 20).then((bodies) => written.push(...bodies));
+      for (let i = 0; i < 3; i++) await keepUp(trial.engine);
+      goOn();
+      await inTime('an ingest', coming);
+      held.set('coming', made.map(bodyOf));
+      await writing;
+      await keepUp(trial.engine);
+      if (writer !== undefined) assertHolds(await readAll(logOf(writer)), 0, written);
+      await assertAll(trial.engine, held);
+
+      if (!durable(trial.definition.capabilities, trial.harness)) return;
+      await trial.harness.reopen({ crash: trial.harness.canCrash });
+      // before anybody has said what belongs to whom
+      await keepUp(trial.engine);
+      if (append) {
+        assert.deepEqual(await trial.engine.recover('open', { epoch: 2 }), { end: written.length });
+        held.set('open', written);
+      }
+      await keepUp(trial.engine);
+      await assertAll(trial.engine, held);
+      await refused(trial.engine.openReader('dropped'), ['SEGMENT_UNKNOWN', 'SEGMENT_LOST']);
+    },
+  },
+];
+
+async function keepUp(engine: StorageEngine): Promise<void> {
+  const signal = new AbortController().signal;
+  await inTime('housekeeping', engine.maintain?.({ requestBudget: REQUESTS, signal }) ?? Promise.resolve());
+}
+
+async function assertAll(engine: StorageEngine, held: ReadonlyMap<string, readonly Buffer[]>): Promise<void> {
+  for (const [id, bodies] of held) {
+    const reader = await engine.openReader(id);
+    assertHolds(await readAll(logOf(reader)), 0, bodies);
+    await reader.close();
+  }
+}
+
+function taken(end: number): IngestOptions {
+  return { base: 0, end, epoch: 1, state: new Uint8Array(0), uid: 'u' };
+}
