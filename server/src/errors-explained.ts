@@ -106,11 +106,13 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
     todo: 'Check that it runs and can be reached. What was acknowledged is in it; appends go on by themselves once it is back.',
   },
   STORE_DENIED: {
-    means: 'The store behind an engine refuses the credentials: none, unknown, expired, without a right that is needed, or by a clock that is wrong.',
+    means:
+      'The store behind an engine refuses the credentials: none, unknown, expired, without a right that is needed, or by a clock that is wrong.',
     todo: 'The message names the request and what is missing. Nothing needs a restart: it goes on once the store accepts it.',
   },
   STORE_MISCONFIGURED: {
-    means: 'The store behind an engine can not do what is asked with these settings: no such bucket, another region, a request it does not know.',
+    means:
+      'The store behind an engine can not do what is asked with these settings: no such bucket, another region, a request it does not know.',
     todo: 'Correct the settings of the instance that the message names.',
   },
   PORT_IN_USE: {

@@ -27,7 +27,10 @@ export async function main(words: readonly string[]): Promise<void> {
       clean();
       process.exit(INTERRUPTED);
     });
+  // an engine may wait for nothing but one of its timers, and those keep no process alive
+  const awake = setInterval(() => {}, 60_000);
   process.exitCode = await command(words, { cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr });
+  clearInterval(awake);
   clean();
   endSoon();
 }

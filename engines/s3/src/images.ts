@@ -6,7 +6,15 @@ import { StorageError } from '@robustmq/core';
 import type { Environment } from './environment.ts';
 import { type ImageSummary, writeImage } from './image/image-writer.ts';
 import { segmentObject, sharedObject } from './keys.ts';
-import { type ObjectRow, objectCodec, objectKey, type Place, type SegmentRow, segmentCodec, segmentKey } from './meta/rows.ts';
+import {
+  type ObjectRow,
+  objectCodec,
+  objectKey,
+  type Place,
+  type SegmentRow,
+  segmentCodec,
+  segmentKey,
+} from './meta/rows.ts';
 
 /** An image below this many bytes shares an object with others. */
 export const SMALL_IMAGE_BYTES: number = 1024 * 1024;
@@ -131,19 +139,19 @@ export class Images {
     this.#gatheredBytes = 0;
     const gathered = this.#gathered.splice(0);
     if (gathered.length === 0) return;
-    const put = this.#putShared(gathered).catch((error: unknown) => {
-      for (const { reject } of gathered) reject(error);
-    });
+    const put = this.#putShared(gathered)
+      .catch((error: unknown) => {
+        for (const { reject } of gathered) reject(error);
+      })
+      .finally(() => void this.#putting.delete(put));
     this.#putting.add(put);
-    put.finally(() => this.#putting.delete(put));
   }
 
   async #putShared(gathered: readonly Gathered[]): Promise<void> {
     const { names, store, random, life } = this.#environment;
     const uid = random.uuid();
     const alone = gathered.length === 1 ? gathered[0]?.request : undefined;
-    const object =
-      alone === undefined ? sharedObject(life.name, uid) : segmentObject(alone.id, alone.range, uid);
+    const object = alone === undefined ? sharedObject(life.name, uid) : segmentObject(alone.id, alone.range, uid);
     const objectBytes = gathered.reduce((sum, { image }) => sum + image.length, 0);
     await this.#plan(object, { kind: 'segment', state: 'planned' });
     try {

@@ -16,13 +16,13 @@ import { Pieces } from './read/pieces.ts';
 import { joinViews } from './read/run.ts';
 import { Segments } from './segment/segments.ts';
 import type { S3Settings } from './settings.ts';
-import { Sweeper } from './sweeper.ts';
 import { RequestBudget } from './store/budget.ts';
 import { Meter } from './store/meter.ts';
 import { type ObjectStore, StoreError } from './store/port.ts';
-import { probeConditionalCreates, PROBE_REQUESTS } from './store/probe.ts';
+import { PROBE_REQUESTS, probeConditionalCreates } from './store/probe.ts';
 import { steadyStore } from './store/steady.ts';
 import { openStore } from './store/store.ts';
+import { Sweeper } from './sweeper.ts';
 
 /** A part of the cache's memory is for indexes of images. */
 const INDEX_SHARE = 1 / 8;
@@ -136,7 +136,8 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
         keep: (object, body) => pieces.put(names.keyOf(object), [body]),
         stored: (object, uids) => objects.stored(object, uids),
         doubt: environment.doubt,
-        fenced: (error) => ctx.health({ status: 'failed', detail: `${error.code}: ${error.message}. ${error.hint ?? ''}` }),
+        fenced: (error) =>
+          ctx.health({ status: 'failed', detail: `${error.code}: ${error.message}. ${error.hint ?? ''}` }),
       }),
     });
     watch(ctx, { window, objects, compaction, budget, pieces });
@@ -188,8 +189,28 @@ function watch(
   const finite = (value: number): number => (Number.isFinite(value) ? value : -1);
   metrics.gauge('robust_s3_window_bytes', 'Bytes of appends that are not durable yet', () => window.used, labels);
   metrics.gauge('robust_s3_garbage_objects', 'Objects that wait to be deleted', () => objects.garbage, labels);
-  metrics.gauge('robust_s3_uncompacted_segments', 'Sealed segments that still lie in write-ahead objects', () => compaction.waiting, labels);
-  metrics.gauge('robust_s3_cache_bytes', 'Bytes of objects that are kept in memory', () => pieces.stats().bytes, labels);
-  metrics.gauge('robust_s3_budget_puts_left', 'PUT, POST and LIST requests that the budget allows at once; -1: no budget', () => finite(budget.left('put')), labels);
-  metrics.gauge('robust_s3_budget_gets_left', 'GET and HEAD requests that the budget allows at once; -1: no budget', () => finite(budget.left('get')), labels);
+  metrics.gauge(
+    'robust_s3_uncompacted_segments',
+    'Sealed segments that still lie in write-ahead objects',
+    () => compaction.waiting,
+    labels,
+  );
+  metrics.gauge(
+    'robust_s3_cache_bytes',
+    'Bytes of objects that are kept in memory',
+    () => pieces.stats().bytes,
+    labels,
+  );
+  metrics.gauge(
+    'robust_s3_budget_puts_left',
+    'PUT, POST and LIST requests that the budget allows at once; -1: no budget',
+    () => finite(budget.left('put')),
+    labels,
+  );
+  metrics.gauge(
+    'robust_s3_budget_gets_left',
+    'GET and HEAD requests that the budget allows at once; -1: no budget',
+    () => finite(budget.left('get')),
+    labels,
+  );
 }

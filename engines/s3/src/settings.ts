@@ -51,14 +51,33 @@ const MiB = 1024 * KiB;
 export const MAX_BATCH_BYTES: number = 8 * MiB;
 
 const text = (description: string): JsonSchema => ({ type: 'string', minLength: 1, description });
-const whole = (description: string, fallback: number, minimum: number, maximum: number): JsonSchema =>
-  ({ type: 'integer', minimum, maximum, default: fallback, description });
-const size = (description: string, fallback: number, minimum: number): JsonSchema =>
-  ({ type: 'integer', unit: 'bytes', minimum, default: fallback, description });
-const duration = (description: string, fallback: number, minimum: number): JsonSchema =>
-  ({ type: 'integer', unit: 'ms', minimum, default: fallback, description });
-const price = (description: string, fallback: number): JsonSchema =>
-  ({ type: 'number', minimum: 0, default: fallback, description });
+const whole = (description: string, fallback: number, minimum: number, maximum: number): JsonSchema => ({
+  type: 'integer',
+  minimum,
+  maximum,
+  default: fallback,
+  description,
+});
+const size = (description: string, fallback: number, minimum: number): JsonSchema => ({
+  type: 'integer',
+  unit: 'bytes',
+  minimum,
+  default: fallback,
+  description,
+});
+const duration = (description: string, fallback: number, minimum: number): JsonSchema => ({
+  type: 'integer',
+  unit: 'ms',
+  minimum,
+  default: fallback,
+  description,
+});
+const price = (description: string, fallback: number): JsonSchema => ({
+  type: 'number',
+  minimum: 0,
+  default: fallback,
+  description,
+});
 
 export const SETTINGS_SCHEMA: JsonSchema = {
   type: 'object',
@@ -114,7 +133,11 @@ export const SETTINGS_SCHEMA: JsonSchema = {
     flushIntervalMs: duration('Time between two write-ahead objects of a busy node', 250, 1),
     idleFlushMs: duration('How long the first append after a pause waits for others', 10, 0),
     uploads: whole('Write-ahead objects on their way at once', 8, 1, 64),
-    windowBytes: size('Memory for appends that are not durable yet; when it is full, writers wait', 64 * MiB, 2 * MAX_BATCH_BYTES),
+    windowBytes: size(
+      'Memory for appends that are not durable yet; when it is full, writers wait',
+      64 * MiB,
+      2 * MAX_BATCH_BYTES,
+    ),
     cacheBytes: size('Memory for pieces of objects that were written or read lately', 128 * MiB, 8 * MiB),
     pieceBytes: size('Objects are read in aligned pieces of so many bytes', 4 * MiB, 64 * KiB),
     readAheadPieces: whole('Most pieces that are fetched ahead of a reader', 8, 0, 64),
@@ -131,7 +154,11 @@ export const SETTINGS_SCHEMA: JsonSchema = {
       default: {},
       description: 'Requests that this instance may make; writers wait when it is used up',
       properties: {
-        putsPerHour: { type: 'integer', minimum: 60, description: 'PUT, POST and LIST, parts of uploads too; without one: no limit' },
+        putsPerHour: {
+          type: 'integer',
+          minimum: 60,
+          description: 'PUT, POST and LIST, parts of uploads too; without one: no limit',
+        },
         getsPerHour: { type: 'integer', minimum: 60, description: 'GET and HEAD; without one: no limit' },
       },
     },
@@ -139,7 +166,8 @@ export const SETTINGS_SCHEMA: JsonSchema = {
       type: 'object',
       additionalProperties: false,
       default: {},
-      description: 'What the store costs, in any currency; the defaults are those of S3 Standard in us-east-1, in US dollars',
+      description:
+        'What the store costs, in any currency; the defaults are those of S3 Standard in us-east-1, in US dollars',
       properties: {
         per1000Puts: price('1,000 PUT, POST or LIST', 0.005),
         per1000Gets: price('1,000 GET or HEAD', 0.0004),

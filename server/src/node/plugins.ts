@@ -4,6 +4,7 @@ import type { PluginTable } from '@robustmq/core/config';
 export const FIRST_PARTY_ENGINES: PluginTable = new Map<string, () => Promise<unknown>>([
   ['local-file', () => import('@robustmq/engine-local-file')],
   ['memory', () => import('@robustmq/engine-memory')],
+  ['s3', () => import('@robustmq/engine-s3')],
 ]);
 
 export const FIRST_PARTY_BROKERS: PluginTable = new Map<string, () => Promise<unknown>>([

@@ -23,7 +23,8 @@ export class Window {
 
   /** @throws BACKPRESSURE */
   take(bytes: number): void {
-    if (!this.#has(bytes)) throw new StorageError('BACKPRESSURE', `${this.#used} of ${this.bytes} bytes are on their way`);
+    if (!this.#has(bytes))
+      throw new StorageError('BACKPRESSURE', `${this.#used} of ${this.bytes} bytes are on their way`);
     this.#used += bytes;
   }
 

@@ -96,16 +96,22 @@ export interface ObjectRow {
 
 export const mediumCodec: RowCodec<MediumRow> = rowCodec('M', 1, (json) => checked(json, ['cluster'], []));
 export const lifeCodec: RowCodec<LifeRow> = rowCodec('L', 1, (json) => checked(json, ['uid'], ['life']));
-export const roomCodec: RowCodec<RoomRow> = rowCodec('R', 1, (json) => checked(json, [], ['life', 'reserved', 'settled']));
+export const roomCodec: RowCodec<RoomRow> = rowCodec('R', 1, (json) =>
+  checked(json, [], ['life', 'reserved', 'settled']),
+);
 export const seenCodec: RowCodec<SeenRow> = rowCodec('W', 1, (json) => checked(json, [], ['at']));
-export const deadCodec: RowCodec<DeadRow> = rowCodec('D', 1, (json) => checked(json, ['uid'], ['reserved', 'settled', 'fencedAt']));
+export const deadCodec: RowCodec<DeadRow> = rowCodec('D', 1, (json) =>
+  checked(json, ['uid'], ['reserved', 'settled', 'fencedAt']),
+);
 export const segmentCodec: RowCodec<SegmentRow> = rowCodec('S', 1, (json) =>
   checked(json, ['uid', 'life'], ['base', 'epoch', 'end']),
 );
 export const pointerCodec: RowCodec<PointerRow> = rowCodec('P', 1, (json) =>
   checked(json, ['object'], ['objectBytes', 'at', 'bytes', 'base', 'next', 'minTs', 'maxTs', 'crc']),
 );
-export const objectCodec: RowCodec<ObjectRow> = rowCodec('O', 1, (json) => checked(json, ['kind', 'state', 'life'], []));
+export const objectCodec: RowCodec<ObjectRow> = rowCodec('O', 1, (json) =>
+  checked(json, ['kind', 'state', 'life'], []),
+);
 
 export const MEDIUM_KEY = 'medium';
 export const SEGMENT_PREFIX = 's/';

@@ -153,10 +153,14 @@ export class PointerLog {
   }
 
   #damaged(pointer: PointerRow, what: string): StorageError {
-    return new StorageError('CORRUPT', `The run at byte ${pointer.at} of object ${pointer.object} is damaged: ${what}`, {
-      where: this.#id,
-      hint: 'Somebody else has changed the object: restore it from a version or a copy of the bucket',
-    });
+    return new StorageError(
+      'CORRUPT',
+      `The run at byte ${pointer.at} of object ${pointer.object} is damaged: ${what}`,
+      {
+        where: this.#id,
+        hint: 'Somebody else has changed the object: restore it from a version or a copy of the bucket',
+      },
+    );
   }
 }
 

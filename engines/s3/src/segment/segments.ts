@@ -39,8 +39,7 @@ export class Segments {
   /** @throws SEGMENT_UNKNOWN */
   async get(id: string): Promise<FoundSegment> {
     const found = await this.find(id);
-    if (found === undefined)
-      throw new StorageError('SEGMENT_UNKNOWN', 'Meta knows of no such segment', { where: id });
+    if (found === undefined) throw new StorageError('SEGMENT_UNKNOWN', 'Meta knows of no such segment', { where: id });
     return found;
   }
 
@@ -112,8 +111,7 @@ export class Segments {
   }
 
   async #content(id: string, row: SegmentRow): Promise<Content> {
-    if (row.place !== undefined)
-      return { kind: 'image', image: await this.#environment.openImage(id, row.place) };
+    if (row.place !== undefined) return { kind: 'image', image: await this.#environment.openImage(id, row.place) };
     return this.runs(row, this.log(id, row.base, await this.pointers(id, row)));
   }
 

@@ -33,9 +33,7 @@ export class SegmentView {
 
   offsetForTimestamp(timestamp: number): Promise<number | undefined> {
     return this.#use((content) =>
-      content.kind === 'runs'
-        ? content.log.offsetForTimestamp(timestamp)
-        : content.image.offsetForTimestamp(timestamp),
+      content.kind === 'runs' ? content.log.offsetForTimestamp(timestamp) : content.image.offsetForTimestamp(timestamp),
     );
   }
 

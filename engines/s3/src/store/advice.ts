@@ -67,13 +67,21 @@ const ADVICE: Readonly<Record<StoreTrouble, Advice>> = {
     retryable: true,
     hint: 'The clock of this machine and that of the store are too far apart: synchronise them',
   },
-  'no-bucket': { code: 'STORE_MISCONFIGURED', retryable: false, hint: 'Create the bucket, or correct the setting bucket' },
+  'no-bucket': {
+    code: 'STORE_MISCONFIGURED',
+    retryable: false,
+    hint: 'Create the bucket, or correct the setting bucket',
+  },
   'wrong-region': {
     code: 'STORE_MISCONFIGURED',
     retryable: false,
     hint: 'The bucket lies in another region: correct the setting region',
   },
-  'no-upload': { code: 'STORE_UNAVAILABLE', retryable: true, hint: 'The store has given the upload up; it is put again' },
+  'no-upload': {
+    code: 'STORE_UNAVAILABLE',
+    retryable: true,
+    hint: 'The store has given the upload up; it is put again',
+  },
   aborted: { code: 'ABORTED', retryable: false, hint: '' },
   refused: {
     code: 'STORE_MISCONFIGURED',

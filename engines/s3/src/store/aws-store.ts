@@ -214,7 +214,9 @@ class AwsStore implements ObjectStore {
       Key: key,
       Metadata: { uid },
       ...(ifAbsent === true ? { IfNoneMatch: '*' } : {}),
-      ...(serverSideEncryption === 'none' ? {} : { ServerSideEncryption: serverSideEncryption as ServerSideEncryption }),
+      ...(serverSideEncryption === 'none'
+        ? {}
+        : { ServerSideEncryption: serverSideEncryption as ServerSideEncryption }),
       ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
       ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }), // the store says if it knows it
       ...(tagging === '' ? {} : { Tagging: tagging }),
@@ -289,7 +291,8 @@ function failureOf(error: unknown): Parameters<typeof storeError>[0] {
   // what the library's errors carry beside their name: that of the store, or of a socket
   const { name, message } = error;
   const { $metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown };
-  const generic = name === 'Error' || name === 'TypeError' || name === 'UnknownError' || name === '403' || name === '400';
+  const generic =
+    name === 'Error' || name === 'TypeError' || name === 'UnknownError' || name === '403' || name === '400';
   return {
     code: typeof code === 'string' ? code : generic ? undefined : name,
     status: $metadata?.httpStatusCode,

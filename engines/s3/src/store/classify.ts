@@ -101,7 +101,13 @@ const NOT_APPLIED: ReadonlySet<StoreTrouble> = new Set([
   'truncated',
   'wrong-range',
 ]);
-const NEVER_SENT: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+const NEVER_SENT: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 export function storeError(failure: Failure, what: string): StoreError {
   const { code, status, message, cause } = failure;

@@ -22,7 +22,10 @@ export async function withDeadline<T>(
     return await run(controller.signal);
   } catch (error) {
     if (late)
-      throw new StoreError('timeout', `${what}: no answer within ${timeoutMs} ms`, { mayBeApplied: true, cause: error });
+      throw new StoreError('timeout', `${what}: no answer within ${timeoutMs} ms`, {
+        mayBeApplied: true,
+        cause: error,
+      });
     if (signal?.aborted) throw new StoreError('aborted', `${what}: given up`, { mayBeApplied: true, cause: error });
     throw error;
   } finally {

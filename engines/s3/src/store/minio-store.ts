@@ -121,10 +121,15 @@ class MinioStore implements ObjectStore {
 
   async getRange(key: string, at: number, bytes: number, options: CallOptions = {}): Promise<Uint8Array> {
     const headers = { range: `bytes=${at}-${at + bytes - 1}` };
-    return await this.#call(`GET ${key}`, options, { method: 'GET', key, headers, expected: [200, 206] }, (response) => {
-      checkRange(answerOf(response), { at, bytes }, key);
-      return readBody(response, bytes, bytes, key);
-    });
+    return await this.#call(
+      `GET ${key}`,
+      options,
+      { method: 'GET', key, headers, expected: [200, 206] },
+      (response) => {
+        checkRange(answerOf(response), { at, bytes }, key);
+        return readBody(response, bytes, bytes, key);
+      },
+    );
   }
 
   async getTail(

@@ -9,14 +9,19 @@ export interface RangeAnswer {
 }
 
 /** A store, or something in between, may answer a range with other bytes: then nothing of the answer can be used. @throws wrong-range, truncated */
-export function checkRange(answer: RangeAnswer, asked: { readonly at: number; readonly bytes: number }, key: string): number {
+export function checkRange(
+  answer: RangeAnswer,
+  asked: { readonly at: number; readonly bytes: number },
+  key: string,
+): number {
   const parsed = CONTENT_RANGE.exec(answer.contentRange ?? '');
   if (parsed === null || answer.status !== 206)
     throw wrongRange(`status ${answer.status}, Content-Range ${answer.contentRange ?? 'none'}`, key);
   const [from, to, size] = [Number(parsed[1]), Number(parsed[2]), Number(parsed[3])];
   if (from !== asked.at) throw wrongRange(`bytes from ${from}, not ${asked.at}`, key);
   const bytes = to - from + 1;
-  if (bytes < asked.bytes) throw truncated(`the object ends at ${size}, asked for ${asked.at} to ${asked.at + asked.bytes}`, key);
+  if (bytes < asked.bytes)
+    throw truncated(`the object ends at ${size}, asked for ${asked.at} to ${asked.at + asked.bytes}`, key);
   if (bytes > asked.bytes) throw wrongRange(`${bytes} bytes, not ${asked.bytes}`, key);
   return size;
 }
@@ -34,7 +39,12 @@ export function checkTail(answer: RangeAnswer, length: number, key: string): num
 }
 
 /** Reads a body of at most `most` bytes; what comes on top is not what was asked for. */
-export async function readBody(body: AsyncIterable<Uint8Array>, expected: number | undefined, most: number, key: string): Promise<Uint8Array> {
+export async function readBody(
+  body: AsyncIterable<Uint8Array>,
+  expected: number | undefined,
+  most: number,
+  key: string,
+): Promise<Uint8Array> {
   // of the size that is expected, so that a long body is copied once only
   let into = Buffer.allocUnsafeSlow(Math.min(expected ?? 64 * 1024, most));
   let bytes = 0;
@@ -48,7 +58,8 @@ export async function readBody(body: AsyncIterable<Uint8Array>, expected: number
     into.set(chunk, bytes);
     bytes += chunk.length;
   }
-  if (expected !== undefined && bytes < expected) throw truncated(`the body ended after ${bytes} of ${expected} bytes`, key);
+  if (expected !== undefined && bytes < expected)
+    throw truncated(`the body ended after ${bytes} of ${expected} bytes`, key);
   return into.subarray(0, bytes);
 }
 

@@ -5,10 +5,10 @@ import { asStorageError, isPassing } from './advice.ts';
 import { Backoff } from './backoff.ts';
 import type { RequestBudget, RequestKind } from './budget.ts';
 import { Lanes } from './lanes.ts';
+import type { Meter, requestName } from './meter.ts';
 import { type ObjectInfo, type ObjectStore, StoreError } from './port.ts';
 import type { SteadyOptions, SteadyStore } from './steady-store.ts';
 import { putStream } from './stream.ts';
-import { type Meter, requestName } from './meter.ts';
 
 export interface SteadyParts {
   readonly store: ObjectStore;
@@ -212,7 +212,12 @@ class Steady implements SteadyStore {
         if (!isOver && (await backoff.wait(signal))) continue;
         const failure = asStorageError(
           mayBeApplied && !error.mayBeApplied
-            ? new StoreError(trouble, error.message, { mayBeApplied, code: error.code, status: error.status, cause: error })
+            ? new StoreError(trouble, error.message, {
+                mayBeApplied,
+                code: error.code,
+                status: error.status,
+                cause: error,
+              })
             : error,
           `${this.where}, ${key}`,
         );
@@ -253,7 +258,12 @@ class Steady implements SteadyStore {
   #isTroubled(error: StorageError): void {
     const { code, message, hint } = error;
     // what is wrong with one object is told to whoever reads it
-    if (code !== 'STORE_UNAVAILABLE' && code !== 'STORE_DENIED' && code !== 'STORE_MISCONFIGURED' && code !== 'DISK_FULL')
+    if (
+      code !== 'STORE_UNAVAILABLE' &&
+      code !== 'STORE_DENIED' &&
+      code !== 'STORE_MISCONFIGURED' &&
+      code !== 'DISK_FULL'
+    )
       return;
     this.#troubled = code;
     const detail = `${code}: ${message}${hint === undefined ? '' : `. ${hint}`}`;

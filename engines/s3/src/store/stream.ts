@@ -31,7 +31,7 @@ export async function putStream(chunks: AsyncIterable<Uint8Array>, target: Strea
 
 /** A buffer of its own: the source may use its chunks again, and a part is sent again after a failure. */
 class Part {
-  #bytes: Buffer;
+  readonly #bytes: Buffer;
   #used = 0;
 
   constructor(size: number) {
@@ -71,16 +71,18 @@ class StreamUpload {
     this.#upload ??= await this.#target.begin();
     const index = this.#parts++;
     this.#bytes += body.length;
-    const flight = this.#target.part(this.#upload, index + 1, [body]).then(
-      (etag) => {
-        this.#etags[index] = etag;
-      },
-      (error: unknown) => {
-        this.#failure ??= { error };
-      },
-    );
+    const flight = this.#target
+      .part(this.#upload, index + 1, [body])
+      .then(
+        (etag) => {
+          this.#etags[index] = etag;
+        },
+        (error: unknown) => {
+          this.#failure ??= { error };
+        },
+      )
+      .finally(() => void this.#flights.delete(flight));
     this.#flights.add(flight);
-    flight.finally(() => this.#flights.delete(flight));
     if (this.#flights.size >= this.#target.partsAtOnce) await Promise.race(this.#flights);
     if (this.#failure !== undefined) throw this.#failure.error;
   }
