@@ -1,6 +1,7 @@
 import {
   type EngineDefinition,
   type Meta,
+  NO_ARCHIVE,
   openStorage,
   type Shard,
   type Storage,
@@ -102,6 +103,7 @@ class ShardWorld implements ShardHarness {
       cleanup: 'delete',
       deleteRetentionMs: 86_400_000,
       maxMessageBytes: Math.min(this.#world.instance.capabilities.maxBatchBytes, 1024 * 1024),
+      archive: { to: NO_ARCHIVE, after: 600_000, keepLocal: 3_600_000 },
     };
   }
 }

@@ -100,7 +100,19 @@ export interface TopicSettings {
   readonly deleteRetentionMs: number;
   /** Of one batch, as the client sent it. */
   readonly maxMessageBytes: number;
+  /** Where sealed segments go when they are no longer new. */
+  readonly archive: {
+    /** The engine instance; `none`: they stay where they are. */
+    readonly to: string;
+    /** From so long after their newest append. */
+    readonly after: number;
+    /** Until so long after their newest append a copy stays on the topic's own engine, for readers. */
+    readonly keepLocal: number;
+  };
 }
+
+/** `archive.to` of a topic that is not archived. */
+export const NO_ARCHIVE = 'none';
 
 /** Settings as a user sets them on a topic: any part of {@link TopicSettings}; `null` removes what the topic had set. */
 export interface TopicOverrides {
@@ -113,6 +125,11 @@ export interface TopicOverrides {
   readonly cleanup?: TopicSettings['cleanup'] | null;
   readonly deleteRetentionMs?: number | null;
   readonly maxMessageBytes?: number | null;
+  readonly archive?: {
+    readonly to?: string | null;
+    readonly after?: number | null;
+    readonly keepLocal?: number | null;
+  };
 }
 
 /** `committed`: what is durable. `stable`: that, below the first open transaction. Equal until there are transactions. */
@@ -194,4 +211,6 @@ export interface SegmentInfo {
   readonly end: number | undefined;
   readonly epoch: number;
   readonly bytes: number;
+  /** Of a copy that stays for readers after its segment was archived: until when, wall time in ms. */
+  readonly keptUntil?: number;
 }

@@ -29,6 +29,8 @@ export interface StorageTuning {
   readonly recoverTimeoutMs: number;
   /** Bytes of appends one shard holds that are not yet settled. */
   readonly shardWindowBytes: number;
+  /** Shards whose segments are moved between engines at once. */
+  readonly movesAtOnce: number;
 }
 
 /** One opened engine with what core knows about it. Made by `openInstance` (engine/instance.ts). */

@@ -1,4 +1,12 @@
-import type { AlterTopicOptions, CreateTopicOptions, Shard, Topic, TopicEvent, TopicOverrides } from './adapter.ts';
+import {
+  type AlterTopicOptions,
+  type CreateTopicOptions,
+  NO_ARCHIVE,
+  type Shard,
+  type Topic,
+  type TopicEvent,
+  type TopicOverrides,
+} from './adapter.ts';
 import { isStorageError, StorageError } from './errors.ts';
 import { Loop } from './loop.ts';
 import { liveKey } from './shard/chain.ts';
@@ -20,6 +28,8 @@ import { checkAlterable, checkDurability, checkSettings, checkTopicName } from '
 import { Deadlines } from './wait/deadlines.ts';
 import { Waiter } from './wait/waiter.ts';
 
+/** Requests that an engine may make to its store in one round of housekeeping. */
+const MAINTENANCE_REQUESTS = 200;
 /** How often shards that nobody has used yet are looked through for work. */
 const SCAN_INTERVAL_MS: number = 10 * 60 * 1000;
 
@@ -61,6 +71,8 @@ class NodeStorage implements Storage {
       loop('upkeep', this.#environment.tuning.maintenanceIntervalMs, () => this.#upkeep()),
       loop('overdue', 1000, () => this.#giveUpOverdue()),
       loop('scan', SCAN_INTERVAL_MS, () => this.#scan()),
+      loop('moves', this.#environment.tuning.maintenanceIntervalMs, () => this.#moves()),
+      loop('engines', this.#environment.tuning.maintenanceIntervalMs, () => this.#maintainEngines()),
       loop('pressure', 1000, () => relieve(this.#environment, this.#logs())),
     ];
     this.#watchMetrics();
@@ -123,7 +135,11 @@ class NodeStorage implements Storage {
     const { settings, origins } = resolveSettings(name, row.overrides, this.#policy);
     checkSettings({ ...settings, shards: row.shards }, this.#environment.engines);
     const before = this.#environment.engines.get(known.topic.settings.engine);
-    checkDurability(before, instanceOf(this.#environment, settings.engine), options.allowWeakerDurability ?? false);
+    const allowed = options.allowWeakerDurability ?? false;
+    checkDurability(before, instanceOf(this.#environment, settings.engine), allowed);
+    const { to } = settings.archive;
+    if (to !== NO_ARCHIVE && to !== known.topic.settings.archive.to)
+      checkDurability(instanceOf(this.#environment, settings.engine), instanceOf(this.#environment, to), allowed);
     if (options.validateOnly) return { ...known.topic, settings: { ...settings, shards: row.shards }, origins };
     const result = await this.#environment.meta.commit({
       id: this.#environment.random.uuid(),
@@ -331,7 +347,7 @@ class NodeStorage implements Storage {
   }
 
   async #upkeep(): Promise<void> {
-    const loop = this.#loops[0];
+    const loop = this.#loop('upkeep');
     for (const log of [...this.#logs()]) {
       if (this.#draining) return;
       try {
@@ -343,6 +359,42 @@ class NodeStorage implements Storage {
       loop?.progress();
     }
     await sweepDeletedTopics(this.#environment);
+  }
+
+  /** Brings segments to where they belong, several shards at once: a slow engine keeps some of them waiting, not all. */
+  async #moves(): Promise<void> {
+    const progress = (): void => this.#loop('moves')?.progress();
+    const waiting = [...this.#logs()];
+    const mover = async (): Promise<void> => {
+      for (let log = waiting.pop(); log !== undefined && !this.#draining; log = waiting.pop()) {
+        try {
+          while (!this.#draining && (await log.moves.next(progress)));
+        } catch (error) {
+          if (!isStorageError(error, 'CLOSED', 'NOT_OWNER'))
+            this.#environment.logger.warn({ shard: log.where, err: error }, 'segments could not be moved yet');
+        }
+        progress();
+      }
+    };
+    await Promise.all(Array.from({ length: this.#environment.tuning.movesAtOnce }, mover));
+  }
+
+  async #maintainEngines(): Promise<void> {
+    const { engines, signal, logger } = this.#environment;
+    for (const { name, engine } of engines.values()) {
+      if (this.#draining) return;
+      try {
+        await engine.maintain?.({ requestBudget: MAINTENANCE_REQUESTS, signal });
+      } catch (error) {
+        if (!isStorageError(error, 'CLOSED'))
+          logger.warn({ engine: name, err: error }, 'an engine could not do its housekeeping');
+      }
+      this.#loop('engines')?.progress();
+    }
+  }
+
+  #loop(name: string): Loop | undefined {
+    return this.#loops.find((loop) => loop.name === name);
   }
 
   /** Shards of an earlier run that nobody has asked for: those with something to recover or to delete are opened. */

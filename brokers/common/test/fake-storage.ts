@@ -28,6 +28,7 @@ const DEFAULTS: TopicSettings = {
   cleanup: 'delete',
   deleteRetentionMs: 86_400_000,
   maxMessageBytes: 1_048_588,
+  archive: { to: 'none', after: 600_000, keepLocal: 3_600_000 },
 };
 
 /** The brokers' page of core in memory, with handles for what a real store only does on a bad day. */

@@ -1,3 +1,4 @@
+import { NO_ARCHIVE } from '../adapter.ts';
 import type { JsonSchema } from '../plugin/schema.ts';
 import { inferUnits } from './infer-units.ts';
 import { UNIT_PATTERNS } from './units.ts';
@@ -75,6 +76,16 @@ export const TOPIC_SETTINGS: Readonly<Record<string, JsonSchema>> = {
   },
   deleteRetentionMs: duration('How long a compacted topic keeps a tombstone', 86_400_000, 0),
   maxMessageBytes: size('The largest batch of records a client may send', 1_048_576),
+  archive: section('Where sealed segments go when they are no longer new', {
+    to: {
+      type: 'string',
+      minLength: 1,
+      default: NO_ARCHIVE,
+      description: 'The engine instance they go to, such as one on S3; none: they stay',
+    },
+    after: duration('From so long after their newest append', 600_000),
+    keepLocal: duration("Until so long after their newest append a copy stays on the topic's own engine", 3_600_000, 0),
+  }),
 };
 
 /** The same settings without defaults, each optional: a rule, or a request to alter a topic (where `null` resets). */
@@ -193,6 +204,13 @@ export const CORE_SCHEMA: JsonSchema = {
       deleteGraceMs: duration('How long a replaced or dropped segment stays readable', 60_000, 0),
       maintenanceIntervalMs: duration('Time between two rounds of retention, merging and compaction', 30_000, 10),
       recoverTimeoutMs: duration('How long an append waits for the recovery of a failed writer', 10_000),
+      movesAtOnce: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 64,
+        default: 2,
+        description: 'Shards whose segments are archived, restored or moved to another engine at once',
+      },
       shardWindowBytes: size('Bytes of appends one shard holds that are not yet durable', 8_388_608, 2_097_152),
     }),
   },

@@ -44,6 +44,10 @@ export interface SegmentRow {
   readonly crc: number;
   /** Wall time from which a DELETING segment may go. */
   readonly deleteAfter?: number;
+  /** For a DELETING segment: it holds the same as the one that took its place, and readers like it better as long as it is there. */
+  readonly kept?: boolean;
+  /** It was moved here because it was old, and moves back when the topic is no longer archived. */
+  readonly archived?: boolean;
   /** The fold at `end`, in base64, when it is small: saves reading the segment again to go on. */
   readonly endState?: string;
   /** For a compacted segment: no older record of any of its keys is in it or before it. */

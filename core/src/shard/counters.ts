@@ -25,6 +25,9 @@ export function storageCounters(metrics: Metrics): ShardCounters {
       'Offsets whose data did not outlive its medium, or had to make room',
     ),
     rewrittenBytes: counter('robust_rewritten_bytes_total', 'Bytes written again to merge, move or compact segments'),
+    movedSegments: counter('robust_moved_segments_total', 'Segments archived, restored, or moved after their topic'),
+    movedBytes: counter('robust_moved_bytes_total', 'Bytes of segments archived, restored, or moved after their topic'),
+    failedMoves: counter('robust_move_failures_total', 'Moves of segments that failed; they are tried again'),
     deletedSegments: counter('robust_segments_deleted_total', 'Segments deleted'),
   };
 }

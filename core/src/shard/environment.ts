@@ -25,6 +25,9 @@ export interface ShardCounters {
   readonly lostOffsets: Counter;
   readonly rewrittenBytes: Counter;
   readonly deletedSegments: Counter;
+  readonly movedSegments: Counter;
+  readonly movedBytes: Counter;
+  readonly failedMoves: Counter;
 }
 
 export const DEFAULT_TUNING: StorageTuning = {
@@ -32,6 +35,7 @@ export const DEFAULT_TUNING: StorageTuning = {
   maintenanceIntervalMs: 5_000,
   recoverTimeoutMs: 30_000,
   shardWindowBytes: 32 * 1024 * 1024,
+  movesAtOnce: 2,
 };
 
 /** @throws ENGINE_UNKNOWN */

@@ -20,17 +20,6 @@ export function mergeGroup(
   return [];
 }
 
-/** The first run of segments that lie on another engine than `instance`, as far as it fits into one segment; one that isn't `fit` is passed over. */
-export function moveGroup(
-  rows: readonly SegmentRow[],
-  instance: string,
-  segmentBytes: number,
-  fit: (row: SegmentRow) => boolean,
-): SegmentRow[] {
-  const isElsewhere = (row: SegmentRow) => row.state === 'SEALED' && row.instance !== instance && fit(row);
-  return runs(rows, isElsewhere, segmentBytes)[0] ?? [];
-}
-
 /** Sealed rows in runs of neighbours, each as large as one segment may be; one that is larger stands alone. */
 export function runs(
   rows: readonly SegmentRow[],

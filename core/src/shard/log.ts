@@ -22,6 +22,8 @@ import { type ChainChange, ChainStore } from './chain-store.ts';
 import { Dispatcher, type DispatchHost } from './dispatcher.ts';
 import { instanceOf, pause, type ShardEnvironment } from './environment.ts';
 import { asStorageError, isForAPerson } from './failure.ts';
+import { mostAge } from './homes.ts';
+import { Moves } from './moves.ts';
 import { OpenSegment } from './open-segment.ts';
 import { sealedRow } from './recovery.ts';
 import { needsRecovery, takeOver } from './take-over.ts';
@@ -58,6 +60,9 @@ export class ShardLog implements DispatchHost {
   acceptLoss = false;
   /** Leftovers of copies that an earlier process did not finish are gone. */
   copiesSwept = false;
+  /** Sealed segments are being written again: one such job at a time. */
+  rewriting = false;
+  readonly moves: Moves;
 
   readonly #dispatcher: Dispatcher;
   #phase: Phase = 'new';
@@ -80,6 +85,7 @@ export class ShardLog implements DispatchHost {
     this.store = new ChainStore({ ...environment, topicId: topic.id, shard: index });
     this.recorder = new ChainRecorder(environment, this.store, topic.id, index);
     this.#dispatcher = new Dispatcher(this);
+    this.moves = new Moves(this);
   }
 
   get committed(): number {
@@ -374,7 +380,7 @@ export class ShardLog implements DispatchHost {
 
   isOld(open: OpenSegment): boolean {
     const age = this.environment.clock.monotonic() - open.openedAt;
-    return open.dispatchedBytes > 0 && age >= this.topic.settings.segment.ms;
+    return open.dispatchedBytes > 0 && age >= mostAge(this.topic.settings);
   }
 
   /** Seals the open segment, if there is one, and with `goOn` opens the next. */

@@ -1,4 +1,5 @@
 import { isStorageError } from '../errors.ts';
+import type { SegmentRow } from './chain.ts';
 import type { ShardEnvironment } from './environment.ts';
 import type { ShardLog } from './log.ts';
 import { dropOldest } from './retention.ts';
@@ -29,7 +30,8 @@ function withOldest(logs: readonly ShardLog[], instance: string): ShardLog | und
   let found: ShardLog | undefined;
   let oldest = Number.POSITIVE_INFINITY;
   for (const log of logs) {
-    const row = log.rows.find((candidate) => candidate.instance === instance && candidate.state === 'SEALED');
+    const isThere = (row: SegmentRow) => row.instance === instance && (row.state === 'SEALED' || row.kept === true);
+    const row = log.deleting.find(isThere) ?? log.rows.find(isThere);
     if (row === undefined || row.appendMaxTs >= oldest) continue;
     found = log;
     oldest = row.appendMaxTs;

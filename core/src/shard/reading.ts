@@ -99,6 +99,8 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
     const row = log.rows[indexAtOrBelow(log.rows, at)];
     if (row === undefined || row.end <= at) return { bytes: new Uint8Array(0), next: nextBase(log, at) };
     if (row.state === 'LOST') return { bytes: new Uint8Array(0), next: row.end };
+    const copy = await readKept(log, at, maxBytes);
+    if (copy !== undefined) return copy;
     try {
       return await useSegment(log, row, async (reader) => reader.read(at, { maxBytes }));
     } catch (error) {
@@ -110,6 +112,17 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
       // replaced, or dropped by retention, between the look at the chain and the read
       if (at < log.logStart) checkBounds(log, at);
     }
+  }
+}
+
+/** From a copy that stayed near when its segment was archived. Whatever is wrong with that, the archive has it all. */
+async function readKept(log: ShardLog, at: number, maxBytes: number): Promise<SegmentRead | undefined> {
+  const copy = log.deleting.find((row) => row.kept === true && row.base <= at && at < row.end);
+  if (copy === undefined) return undefined;
+  try {
+    return await useSegment(log, copy, async (reader) => reader.read(at, { maxBytes }));
+  } catch {
+    return undefined;
   }
 }
 

@@ -9,6 +9,11 @@ export class Resting {
     return now < (this.#entries.get(key)?.until ?? 0);
   }
 
+  /** When it has rested, in the time that {@link add} was given; 0: it does not rest. */
+  until(key: string): number {
+    return this.#entries.get(key)?.until ?? 0;
+  }
+
   add(key: string, now: number): void {
     const before = this.#entries.get(key)?.delayMs;
     const delayMs = before === undefined ? FIRST_REST_MS : Math.min(2 * before, MAX_REST_MS);

@@ -86,6 +86,7 @@ function neededForFold(log: ShardLog): SegmentRow | undefined {
  * goes, and leaves a hole. @returns whether there was one
  */
 export async function dropOldest(log: ShardLog, instance: string): Promise<boolean> {
+  if (await dropKept(log, instance)) return true;
   const index = log.rows.findIndex((row) => row.instance === instance && row.state === 'SEALED');
   const row = log.rows[index];
   if (row === undefined) return false;
@@ -101,11 +102,22 @@ export async function dropOldest(log: ShardLog, instance: string): Promise<boole
   return true;
 }
 
+/** Drops a copy of an archived segment before its time: nothing is lost with it. @returns whether there was one */
+async function dropKept(log: ShardLog, instance: string): Promise<boolean> {
+  const copy = log.deleting.find((row) => row.kept === true && row.instance === instance);
+  if (copy === undefined) return false;
+  log.deleting = log.deleting.map((row) => (row === copy ? { ...row, deleteAfter: 0 } : row));
+  await sweepDeleting(log);
+  return true;
+}
+
 /** Deletes what has been DELETING for long enough, in the engine first, then in Meta. */
 export async function sweepDeleting(log: ShardLog): Promise<void> {
   const { environment } = log;
   const wall = environment.clock.wall();
-  const due = log.deleting.filter((row) => (row.deleteAfter ?? 0) <= wall).slice(0, MAX_ROWS);
+  // a copy is of no use any longer than what it is a copy of
+  const isDue = (row: SegmentRow) => (row.deleteAfter ?? 0) <= wall || (row.kept === true && row.end <= log.logStart);
+  const due = log.deleting.filter(isDue).slice(0, MAX_ROWS);
   const done: SegmentRow[] = [];
   for (const row of due) {
     environment.readers.drop(row.id);

@@ -35,6 +35,10 @@ export interface RewriteOptions {
   readonly transform?: Transform;
   /** Marks the result as compacted up to its end. */
   readonly compacted?: boolean;
+  /** The segments are only old: they are marked as archived, and those for which this gives a time stay until then as copies for readers. */
+  readonly keepUntil?: (row: SegmentRow) => number | undefined;
+  /** Told how many bytes have been written so far. */
+  readonly progress?: (bytes: number) => void;
   /** Told before a rewrite fails because this one of its segments can't be read. */
   readonly unreadable?: (row: SegmentRow) => void;
 }
@@ -54,7 +58,8 @@ export async function rewrite(log: ShardLog, rows: readonly SegmentRow[], option
   try {
     const state = await readSegment(log, first, (reader) => reader.state(), options.unreadable);
     const chunks = readRows(log, rows, { unreadable: options.unreadable });
-    const written = measured(options.transform === undefined ? chunks : options.transform(chunks), stats);
+    const transformed = options.transform === undefined ? chunks : options.transform(chunks);
+    const written = measured(transformed, stats, options.progress);
     const range = { base: first.base, end: last.end, epoch: last.epoch, state, uid: intent.uid };
     const result = await options.to.engine.ingest(id, range, written);
     if (result.bytes !== stats.bytes || result.crc !== stats.crc)
@@ -69,8 +74,19 @@ export async function rewrite(log: ShardLog, rows: readonly SegmentRow[], option
     throw error;
   }
   const deleteAfter = Math.floor(environment.clock.wall() + environment.tuning.deleteGraceMs);
-  const replaced = rows.map((row) => ({ ...row, state: 'DELETING' as const, deleteAfter }));
-  const row = replacement(rows, { seq, id, to: options.to, stats, compacted: options.compacted ?? false });
+  const replaced = rows.map((row) => {
+    const kept = options.keepUntil?.(row);
+    const copy = kept === undefined ? {} : { kept: true };
+    return { ...row, ...copy, state: 'DELETING' as const, deleteAfter: Math.max(deleteAfter, kept ?? 0) };
+  });
+  const row = replacement(rows, {
+    seq,
+    id,
+    to: options.to,
+    stats,
+    compacted: options.compacted ?? false,
+    archived: options.keepUntil !== undefined,
+  });
   const swapped = await log.change(() => {
     const at = log.rows.indexOf(first);
     // retention or a trim was faster: the copy is of no use
@@ -133,16 +149,21 @@ async function readSegment<T>(
   }
 }
 
-async function* measured(chunks: AsyncIterable<Uint8Array>, stats: SegmentStats): AsyncGenerator<Uint8Array> {
+async function* measured(
+  chunks: AsyncIterable<Uint8Array>,
+  stats: SegmentStats,
+  progress: ((bytes: number) => void) | undefined,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     forEachBatch(chunk, (header, at) => stats.add(header, chunk, at, 0));
+    progress?.(stats.bytes);
     yield chunk;
   }
 }
 
 function replacement(
   rows: readonly SegmentRow[],
-  made: { seq: number; id: string; to: EngineInstance; stats: SegmentStats; compacted: boolean },
+  made: { seq: number; id: string; to: EngineInstance; stats: SegmentStats; compacted: boolean; archived: boolean },
 ): SegmentRow {
   const first = rows[0] as SegmentRow; // the caller has looked
   const last = rows.at(-1) as SegmentRow;
@@ -161,5 +182,6 @@ function replacement(
     appendMaxTs: Math.max(...rows.map((row) => row.appendMaxTs)),
     ...(last.endState === undefined ? {} : { endState: last.endState }),
     ...(made.compacted || rows.every((row) => row.compacted) ? { compacted: true } : {}),
+    ...(made.archived || rows.every((row) => row.archived && row.instance === made.to.name) ? { archived: true } : {}),
   };
 }

@@ -87,6 +87,7 @@ export class LogShard implements Shard {
       end: row.end >= 0 ? row.end : undefined,
       epoch: row.epoch,
       bytes: row.bytes,
+      ...(row.kept === true && row.deleteAfter !== undefined ? { keptUntil: row.deleteAfter } : {}),
     }));
   }
 

@@ -1,9 +1,7 @@
 /** What a shard needs from time to time, while nobody waits for it. Each step is cheap when there is nothing to do. */
-import type { EngineInstance } from '../storage-options.ts';
-import { isWeaker } from '../topics/validate.ts';
 import type { SegmentRow } from './chain.ts';
 import { compactPass, isCompactionDue } from './compaction.ts';
-import { mergeGroup, moveGroup } from './grouping.ts';
+import { mergeGroup } from './grouping.ts';
 import type { ShardLog } from './log.ts';
 import { Resting } from './resting.ts';
 import { applyRetention, sweepDeleting } from './retention.ts';
@@ -14,11 +12,17 @@ export async function upkeep(log: ShardLog): Promise<void> {
   if (log.open !== undefined && log.isOld(log.open)) await log.rollNow();
   await applyRetention(log);
   if (log.deleting.length > 0) await sweepDeleting(log);
+  if (log.rewriting) return;
   if (!log.copiesSwept) {
     await sweepCopies(log);
     log.copiesSwept = true;
   }
-  await rewriteSome(log);
+  log.rewriting = true;
+  try {
+    await rewriteSome(log);
+  } finally {
+    log.rewriting = false;
+  }
 }
 
 /** Which segments can't be read, or that nothing of the shard can be written to its engine. Gone with the shard. */
@@ -53,19 +57,10 @@ async function rewriteNext(
   options: Pick<RewriteOptions, 'to' | 'unreadable'>,
 ): Promise<void> {
   const { settings } = log.topic;
-  const mayGo = (row: SegmentRow) => isFit(row) && mayMove(log.environment.engines.get(row.instance), options.to);
-  const foreign = moveGroup(log.rows, settings.engine, settings.segment.bytes, mayGo);
-  if (foreign.length > 0) {
-    await rewrite(log, foreign, options);
-  } else if (isCompactionDue(log) && log.rows.every(isFit)) {
+  if (isCompactionDue(log) && log.rows.every(isFit)) {
     await compactPass(log, options);
   } else {
     const small = mergeGroup(log.rows, settings.engine, settings.segment.bytes, isFit);
     if (small.length > 0) await rewrite(log, small, options);
   }
-}
-
-/** Sealed data follows the topic to its new engine, unless it would be less safe there: then only new data goes there. */
-function mayMove(from: EngineInstance | undefined, to: EngineInstance): boolean {
-  return from !== undefined && !isWeaker(to, from);
 }

@@ -18,6 +18,9 @@ const PATHS = [
   'cleanup',
   'deleteRetentionMs',
   'maxMessageBytes',
+  'archive.to',
+  'archive.after',
+  'archive.keepLocal',
 ] as const;
 
 export function resolveSettings(name: string, overrides: TopicOverrides, policy: TopicPolicy): ResolvedSettings {
@@ -47,6 +50,7 @@ export function resolveSettings(name: string, overrides: TopicOverrides, policy:
     cleanup: values.cleanup,
     deleteRetentionMs: values.deleteRetentionMs,
     maxMessageBytes: values.maxMessageBytes,
+    archive: { to: values['archive.to'], after: values['archive.after'], keepLocal: values['archive.keepLocal'] },
   } as TopicSettings; // each path was taken from a value of the same shape
   return { settings, origins };
 }

@@ -1,9 +1,10 @@
 /** What is done for shards that are not in memory: those of deleted topics, and those nobody has asked for since the start. */
-import type { TopicOverrides } from '../adapter.ts';
+import type { TopicOverrides, TopicSettings } from '../adapter.ts';
 import type { MetaEntry } from '../meta/port.ts';
 import { type RowCodec, rowCodec } from '../meta/row.ts';
 import { isUnsealed, type SegmentRow, segmentCodec, segmentIdPrefix } from '../shard/chain.ts';
 import type { ShardEnvironment } from '../shard/environment.ts';
+import { isDue } from '../shard/homes.ts';
 import type { TopicRow, TopicTable } from './table.ts';
 
 const PAGE = 100;
@@ -141,10 +142,7 @@ export async function* unopenedInNeed(
       const name = `${topicId}/${shardText}`;
       if (name === offered || isOpen(topicId, shard)) continue;
       const settings = table.byId(topicId)?.topic.settings;
-      if (
-        settings === undefined ||
-        !needsCare(environment, segmentCodec.decode(entry.value, entry.key), settings.retention.ms)
-      )
+      if (settings === undefined || !needsCare(environment, segmentCodec.decode(entry.value, entry.key), settings))
         continue;
       offered = name;
       yield { topicId, shard };
@@ -154,7 +152,9 @@ export async function* unopenedInNeed(
   }
 }
 
-function needsCare(environment: ShardEnvironment, row: SegmentRow, retentionMs: number): boolean {
+function needsCare(environment: ShardEnvironment, row: SegmentRow, settings: TopicSettings): boolean {
   if (isUnsealed(row) || row.state === 'DELETING') return true;
-  return retentionMs >= 0 && row.appendMaxTs + retentionMs < environment.clock.wall();
+  const wall = environment.clock.wall();
+  if (row.state === 'SEALED' && isDue(row, settings, wall) && row.instance !== settings.archive.to) return true;
+  return settings.retention.ms >= 0 && row.appendMaxTs + settings.retention.ms < wall;
 }

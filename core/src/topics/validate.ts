@@ -1,5 +1,5 @@
 import { Ajv } from 'ajv';
-import type { TopicOverrides, TopicSettings } from '../adapter.ts';
+import { NO_ARCHIVE, type TopicOverrides, type TopicSettings } from '../adapter.ts';
 import type { Durability } from '../engine.ts';
 import { StorageError } from '../errors.ts';
 import type { EngineInstance } from '../storage-options.ts';
@@ -47,6 +47,34 @@ export function checkSettings(settings: TopicSettings, engines: ReadonlyMap<stri
       hint: 'It is one of: delete, compact, compact,delete',
     });
   checkEngineSettings(settings, engine);
+  checkArchive(settings, engine, engines);
+}
+
+function checkArchive(
+  settings: TopicSettings,
+  engine: EngineInstance,
+  engines: ReadonlyMap<string, EngineInstance>,
+): void {
+  const { to, after, keepLocal } = settings.archive;
+  wholeBetween('archive.after', after, 1, Number.MAX_SAFE_INTEGER);
+  wholeBetween('archive.keepLocal', keepLocal, 0, Number.MAX_SAFE_INTEGER);
+  if (to === NO_ARCHIVE) return;
+  const target = engines.get(to);
+  if (target === undefined)
+    throw new StorageError('ENGINE_UNKNOWN', `no engine instance is named ${JSON.stringify(to)} (archive.to)`, {
+      hint: `Configured are: ${[...engines.keys()].join(', ')}`,
+    });
+  if (target === engine)
+    throw new StorageError('TOPIC_INVALID', `the topic is on ${to} already: it can not be archived there`, {
+      hint: 'Name another engine instance, or none',
+    });
+  if (target.capabilities.maxBatchBytes < settings.maxMessageBytes)
+    throw new StorageError(
+      'NOT_SUPPORTED',
+      `maxMessageBytes is ${settings.maxMessageBytes}, engine ${to} takes batches of up to ${target.capabilities.maxBatchBytes}`,
+    );
+  if (target.capabilities.durability === 'none')
+    throw new StorageError('NOT_SUPPORTED', `engine ${to} keeps nothing past its process: it is no archive`);
 }
 
 /** @throws TOPIC_INVALID: the number of shards is fixed when a topic is created */

@@ -29,6 +29,7 @@ export const DEFAULTS: TopicSettings = {
   cleanup: 'delete',
   deleteRetentionMs: 86_400_000,
   maxMessageBytes: 1024 * 1024,
+  archive: { to: 'none', after: 600_000, keepLocal: 3_600_000 },
 };
 
 export interface Node {

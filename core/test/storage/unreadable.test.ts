@@ -60,7 +60,11 @@ async function shardWithBadSegment() {
 const chainOf = (shard: LogShard) => shard.log.rows.map((row) => `${row.base}-${row.end} ${row.instance}`);
 
 async function rounds(shard: LogShard): Promise<void> {
-  for (let i = 0; i < 10; i++) await upkeep(shard.log).catch(() => {}); // the loop logs it
+  for (let i = 0; i < 10; i++) {
+    // the loops log what fails
+    await upkeep(shard.log).catch(() => {});
+    await shard.log.moves.next(() => {}).catch(() => {});
+  }
 }
 
 describe('A segment that can not be read', () => {

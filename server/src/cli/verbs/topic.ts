@@ -18,8 +18,21 @@ const SETTING_FLAGS: Readonly<Record<string, Flag & { readonly path: readonly st
   'segment-bytes': { value: 'SIZE', help: 'Size at which a segment is sealed', path: ['segment', 'bytes'] },
   'segment-time': { value: 'TIME', help: 'Age at which a segment is sealed', path: ['segment', 'ms'] },
   cleanup: { value: 'POLICY', help: 'delete, compact, or compact,delete', path: ['cleanup'] },
+  'archive-to': {
+    value: 'INSTANCE',
+    help: 'Where segments go when they are no longer new; none: back to the engine',
+    path: ['archive', 'to'],
+  },
+  'archive-after': { value: 'TIME', help: 'How old they are then, such as 10m', path: ['archive', 'after'] },
+  'keep-local': {
+    value: 'TIME',
+    help: 'How old they are when the copy on the engine goes, such as 1h',
+    path: ['archive', 'keepLocal'],
+  },
   'max-message-bytes': { value: 'SIZE', help: 'Largest batch a client may send', path: ['maxMessageBytes'] },
 };
+
+const TIMES: readonly string[] = ['retention', 'segment-time', 'archive-after', 'keep-local'];
 
 /** Those of a topic that is there: its number of shards stays. */
 const { shards: _fixed, ...ALTER_FLAGS } = SETTING_FLAGS;
@@ -64,6 +77,7 @@ interface ShardJson {
     readonly end?: number;
     readonly epoch: number;
     readonly bytes: number;
+    readonly keptUntil?: number;
   }[];
 }
 
@@ -192,8 +206,8 @@ function settingsOf(call: Call, verb: Verb): Record<string, Json> {
 }
 
 function settingFrom(flag: string, text: string, verb: Verb): Json {
-  if (flag === 'engine' || flag === 'cleanup') return text;
-  const unit = flag === 'retention' || flag === 'segment-time' ? 'ms' : 'bytes';
+  if (flag === 'engine' || flag === 'cleanup' || flag === 'archive-to') return text;
+  const unit = TIMES.includes(flag) ? 'ms' : 'bytes';
   const value = flag === 'shards' ? (/^[0-9]+$/.test(text) ? Number(text) : undefined) : parseUnit(unit, text);
   if (value === undefined) throw usage(verb, `--${flag} can't be ${JSON.stringify(text)}`);
   return value;
@@ -234,7 +248,7 @@ function describe(topic: TopicWithShards): string {
       shard.index,
       segment.base,
       segment.end ?? '',
-      segment.state,
+      segment.keptUntil === undefined ? segment.state : `COPY until ${new Date(segment.keptUntil).toISOString()}`,
       segment.instance,
       segment.epoch,
       segment.bytes,
@@ -267,6 +281,6 @@ function flatten(settings: Readonly<Record<string, Json>>, prefix = ''): [string
 
 function pretty(path: string, value: Json): string {
   if (typeof value !== 'number') return typeof value === 'string' ? value : JSON.stringify(value);
-  if (/(^|\.)ms$|Ms$/.test(path)) return formatUnit('ms', value);
+  if (/(^|\.)ms$|Ms$|^archive\./.test(path)) return formatUnit('ms', value);
   return /(^|\.)bytes$|Bytes$/.test(path) ? formatUnit('bytes', value) : String(value);
 }

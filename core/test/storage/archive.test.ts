@@ -1,0 +1,185 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ArchiveWorld, MINUTE } from './archive-world.ts';
+import { batch } from './harness.ts';
+
+const ARCHIVE = { to: 'cold', after: 10 * MINUTE, keepLocal: 60 * MINUTE };
+const values = (count: number) => Array.from({ length: count }, (_, i) => `${i}:v${i}`);
+
+let world: ArchiveWorld;
+afterEach(async () => await world.close());
+
+describe('Archiving', () => {
+  it('leaves what is new alone', async () => {
+    world = await ArchiveWorld.open({ archive: ARCHIVE });
+    await world.fill(0, 3);
+    world.clock.shift += 9 * MINUTE;
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-1 hot', '1-2 hot', '2-3 hot']);
+  });
+
+  it('gathers what is old into the archive, and keeps copies for readers until keepLocal is over', async () => {
+    world = await ArchiveWorld.open({ archive: ARCHIVE });
+    await world.fill(0, 3);
+    world.clock.shift += 11 * MINUTE;
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 cold', '~0-1 hot', '~1-2 hot', '~2-3 hot']);
+    expect(await world.read()).toEqual(values(3));
+    world.clock.shift += 50 * MINUTE;
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 cold']);
+    expect(await world.read()).toEqual(values(3));
+    expect(await world.leaked()).toEqual([]);
+  });
+
+  it('reads the copy as long as it is there, and the archive when it is not', async () => {
+    world = await ArchiveWorld.open({ archive: ARCHIVE });
+    await world.fill(0, 2);
+    world.clock.shift += 11 * MINUTE;
+    await world.rounds();
+    const cold = world.instances.get('cold');
+    const hot = world.instances.get('hot');
+    if (cold === undefined || hot === undefined) throw new Error('they are configured');
+    let opened = 0;
+    const { openReader } = cold.engine;
+    cold.engine.openReader = (id) => {
+      opened++;
+      return openReader.call(cold.engine, id);
+    };
+    await world.restart();
+    expect(await world.read()).toEqual(values(2));
+    expect(opened).toBe(0);
+    // somebody removes the copies behind our back
+    for (const id of await hot.engine.list({ prefix: '', limit: 10 })) await hot.engine.delete(id);
+    await world.restart();
+    expect(await world.read()).toEqual(values(2));
+    expect(opened).toBeGreaterThan(0);
+  });
+
+  it('seals an open segment in time', async () => {
+    world = await ArchiveWorld.open({
+      archive: { ...ARCHIVE, after: 20 },
+      segment: { bytes: 1_000_000, ms: 3_600_000 },
+    });
+    const shard = await world.shard();
+    await shard.append([batch(['v0'])]);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-1 cold', '~0-1 hot']);
+  });
+
+  it('goes on appending, with dense offsets, while segments are moved', async () => {
+    world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 0 } });
+    await world.fill(0, 4);
+    world.clock.shift += 11 * MINUTE;
+    const moving = world.rounds();
+    const shard = await world.shard();
+    for (let i = 4; i < 40; i++) await shard.append([batch([`v${i}`])]);
+    await moving;
+    expect(await world.read()).toEqual(values(40));
+    expect((await world.chain())[0]).toBe('0-4 cold');
+  });
+
+  it('brings everything back when the topic is no longer archived', async () => {
+    world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 0 } });
+    await world.fill(0, 3);
+    world.clock.shift += 11 * MINUTE;
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 cold']);
+    await world.node?.storage.alterTopic('t', { archive: { to: 'none' } });
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 hot']);
+    expect(await world.read()).toEqual(values(3));
+    expect(await world.leaked()).toEqual([]);
+  });
+
+  it('moves from one archive to another', async () => {
+    world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 0 } });
+    await world.fill(0, 3);
+    world.clock.shift += 11 * MINUTE;
+    await world.rounds();
+    await world.node?.storage.alterTopic('t', { archive: { to: 'other' } });
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 other']);
+    expect(await world.read()).toEqual(values(3));
+    expect(await world.leaked()).toEqual([]);
+  });
+
+  it('drops archived segments and their copies by retention', async () => {
+    world = await ArchiveWorld.open({ archive: ARCHIVE, retention: { ms: 30 * MINUTE, bytes: -1 } });
+    await world.fill(0, 3);
+    world.clock.shift += 11 * MINUTE;
+    await world.rounds();
+    world.clock.shift += 25 * MINUTE;
+    await world.fill(3, 1);
+    await world.rounds();
+    expect(await world.chain()).toEqual(['3-4 hot']);
+    expect(await world.leaked()).toEqual([]);
+  });
+
+  it('refuses an archive that can not be one', async () => {
+    world = await ArchiveWorld.open({});
+    const { storage } = world.node as NonNullable<typeof world.node>; // it is open
+    await world.shard();
+    await expect(storage.alterTopic('t', { archive: { to: 'nowhere' } })).rejects.toMatchObject({
+      code: 'ENGINE_UNKNOWN',
+    });
+    await expect(storage.alterTopic('t', { archive: { to: 'hot' } })).rejects.toMatchObject({ code: 'TOPIC_INVALID' });
+  });
+
+  it('tries a move that failed again, and says meanwhile what is wrong', async () => {
+    world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 0 } });
+    await world.fill(0, 1);
+    world.clock.shift += 11 * MINUTE;
+    const cold = world.instances.get('cold');
+    if (cold === undefined) throw new Error('it is configured');
+    const { ingest } = cold.engine;
+    cold.engine.ingest = () => Promise.reject(new Error('the store is away'));
+    await world.restart();
+    await world.rounds();
+    const { log } = await world.shard();
+    expect(log.moves.trouble).toMatchObject({ to: 'cold' });
+    expect(await world.chain()).toEqual(['0-1 hot']);
+    cold.engine.ingest = ingest;
+    await world.restart();
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-1 cold']);
+    expect(await world.leaked()).toEqual([]);
+  });
+});
+
+describe('A crash at any step of archiving', () => {
+  for (const applied of [false, true])
+    it(`${applied ? 'after' : 'before'} the step loses nothing, repeats nothing and leaks nothing`, async () => {
+      for (let step = 1; ; step++) {
+        world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 30 * MINUTE } });
+        await world.fill(0, 3);
+        world.clock.shift += 11 * MINUTE;
+        await world.restart();
+        await (await world.shard()).log.opened();
+        world.steps.crashAt = { step: world.steps.count + step, applied };
+        await Promise.race([archiveThenForget(), new Promise((resolve) => setTimeout(resolve, 150))]);
+        const { crashed } = world.steps;
+        await world.restart();
+        expect(await world.read(), `step ${step}`).toEqual(values(3));
+        world.clock.shift += 40 * MINUTE;
+        await world.rounds();
+        expect(await world.chain(), `step ${step}`).toEqual(['0-3 cold']);
+        expect(await world.read(), `step ${step}`).toEqual(values(3));
+        expect(await world.leaked(), `step ${step}`).toEqual([]);
+        await world.fill(3, 1);
+        expect(await world.read(), `step ${step}`).toEqual(values(4));
+        if (!crashed) {
+          // more than the intent, the copy, the swap and the deletion
+          expect(step).toBeGreaterThan(6);
+          return;
+        }
+        await world.close();
+      }
+    }, 60_000);
+
+  async function archiveThenForget(): Promise<void> {
+    await world.rounds();
+    world.clock.shift += 40 * MINUTE;
+    await world.rounds();
+  }
+});
