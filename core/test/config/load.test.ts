@@ -26,6 +26,7 @@ test('a single node needs no file: two engines, two brokers, every topic setting
       segment: { bytes: 134_217_728, ms: 86_400_000 },
       cleanup: 'delete',
       deleteRetentionMs: 86_400_000,
+      archive: { to: 'none', after: 600_000, keepLocal: 3_600_000 },
       maxMessageBytes: 1_048_576,
     },
   });
