@@ -21,4 +21,5 @@ export * from './storage-options.ts';
 export * from './system.ts';
 export * from './topics/policy.ts';
 export { globMatches, mergeOverrides, resolveSettings } from './topics/settings.ts';
+export { TopicUsage } from './usage/topic-usage.ts';
 export * from './world.ts';

@@ -1,7 +1,15 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { BROKER_API_VERSION, type Broker, type BrokerContext, isDiskFull, silentLogger } from '@robustmq/core';
+import {
+  BROKER_API_VERSION,
+  type Broker,
+  type BrokerContext,
+  type EngineContext,
+  encodeBatch,
+  isDiskFull,
+  silentLogger,
+} from '@robustmq/core';
 import type { Config } from '@robustmq/core/config';
 import { VirtualClock } from '@robustmq/core/testing';
 import { startNode } from '@robustmq/server';
@@ -207,3 +215,30 @@ test('port 0 takes a free port and tells which', () =>
   withNode({}, async (node) => {
     for (const protocol of ['mqtt', 'kafka', 'admin']) expect(portOf(node, protocol)).toBeGreaterThan(0);
   }));
+
+test('what an engine reports for a segment shows as use of its topic', async () => {
+  const contexts: EngineContext[] = [];
+  const change = (config: Config): Config => ({
+    ...config,
+    engines: config.engines.map((engine) => {
+      const open = (ctx: EngineContext) => {
+        contexts.push(ctx);
+        return engine.definition.open(ctx);
+      };
+      return { ...engine, definition: { ...engine.definition, open } };
+    }),
+  });
+  await withNode({ change }, async (node) => {
+    const topic = await node.storage.createTopic('orders');
+    const shard = node.storage.shard(topic, 0);
+    await shard.append([encodeBatch([{ timestamp: 1, key: null, value: Buffer.from('one') }])]);
+    const [segment = { id: '' }] = await shard.segments();
+    for (const { usage } of contexts)
+      usage({ segment: segment.id, puts: 0.5, gets: 0, lists: 0, bytesOut: 10, bytesIn: 0, cost: 0.25 });
+    const text = await (await fetch(`${urlOf(node)}/metrics`)).text();
+    const used = contexts.map(
+      ({ instance }) => `robust_topic_store_cost_total{topic="orders",instance="${instance}"} 0.25`,
+    );
+    expect(text.split('\n')).toEqual(expect.arrayContaining(used));
+  });
+});

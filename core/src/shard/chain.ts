@@ -104,6 +104,11 @@ export function segmentIdPrefix(topicId: string): string {
   return `${topicId.replaceAll('-', '')}-`;
 }
 
+/** The part of a segment's id that all segments of its topic have, and no other's. */
+export function topicKeyOfSegment(id: string): string {
+  return id.slice(0, id.indexOf('-') + 1);
+}
+
 export function isUnsealed(row: SegmentRow): boolean {
   return row.state === 'PREPARED' || row.state === 'OPEN' || row.state === 'RECOVERING';
 }

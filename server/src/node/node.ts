@@ -18,6 +18,7 @@ import {
   StorageError,
   systemClock,
   systemRandom,
+  TopicUsage,
 } from '@robustmq/core';
 import type { Config, ConfiguredBroker, ConfiguredEngine } from '@robustmq/core/config';
 import { openLevelMeta } from '@robustmq/meta';
@@ -112,9 +113,10 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     clusterId = await steps.take('the cluster id in meta', () => clusterIdOf(meta, random));
 
     const engines = new Map<string, EngineInstance>();
+    const usage = new TopicUsage(metrics, () => readiness.storage?.topics() ?? []);
     const common = { clock, random, logger, metrics, meta, signal: hurry.signal };
     for (const engine of config.engines) {
-      const instance = await steps.take(`engine ${engine.name}`, () => openEngine(engine, data, common));
+      const instance = await steps.take(`engine ${engine.name}`, () => openEngine(engine, data, common, usage));
       engines.set(engine.name, instance);
       closing.push({ what: `engine ${engine.name}`, run: () => instance.close() });
     }
@@ -220,7 +222,8 @@ async function openAdmin(config: Config, parts: ConstructorParameters<typeof Adm
 async function openEngine(
   engine: ConfiguredEngine,
   data: DataDirectory,
-  common: Omit<Parameters<typeof openInstance>[1], 'instance' | 'dir' | 'config' | 'fs' | 'lock'>,
+  common: Omit<Parameters<typeof openInstance>[1], 'instance' | 'dir' | 'config' | 'fs' | 'lock' | 'usage'>,
+  usage: TopicUsage,
 ): Promise<OpenEngineInstance> {
   const dir = data.engineDir(engine.name);
   await makeEngineDir(dir);
@@ -231,6 +234,7 @@ async function openEngine(
     config: engine.config,
     fs: nodeFileSystem,
     lock: lockDirectory,
+    usage: (report) => usage.add(engine.name, report),
   });
 }
 
