@@ -129,20 +129,20 @@ export interface EngineHarness {
   reopen(options: { readonly crash: boolean }): Promise<void>;
   /** Closes, and removes what is left. */
   dispose(): Promise<void>;
-  /** For checks that make worlds of their own: those of an engine that lives on this machine. */
+  /** For checks that make worlds of their own. With a `link` their medium is the service's, reached without it: `dir` alone says nothing of the data. */
   readonly workshop?: Workshop;
   /**
    * Of an engine that talks to a service: all its connections go through it, and the checks of I/O faults spoil its requests. They call `reopen`
    * again where it has failed because of that.
    */
-  readonly link?: FlakyLink;
+  readonly link?: FlakyLink | undefined;
 }
 
 /** How the engine under test is opened on other media than the harness's own. */
 export interface Workshop {
   readonly definition: EngineDefinition;
-  /** The settings it is opened with. */
-  readonly config: unknown;
+  /** The settings that `open` gives an instance on this Meta, for who opens one elsewhere. */
+  configOn(meta: Meta): unknown;
   /** What a child process imports to get at the engine: a URL. `undefined`: nobody has said, no child can be started. */
   readonly module: string | undefined;
   /** Opens an instance on what `dir` and `meta` hold. The caller closes it; `dir` stays. Its lock goes with it, or with `unlock`. */

@@ -9,9 +9,18 @@ export { type Failure, judge, type Verdict } from './cli/verdict.ts';
 export { describePromises } from './describe.ts';
 export type { FlakyLink, LinkFault } from './faults-net/flaky-link.ts';
 export { type FlakyProxy, type FlakyProxyOptions, flakyProxy } from './faults-net/flaky-proxy.ts';
+export { LinkFaults } from './faults-net/link-faults.ts';
 export { checks, promises } from './promises.ts';
 export { type RunOptions, runCheck, type Stage } from './run-check.ts';
 export { formatScorecard, runScorecard, type Scorecard, type ScorecardOptions } from './scorecard.ts';
+export { type ServiceConformanceOptions, serviceConformance } from './service-suite.ts';
+export {
+  openServiceShardWorld,
+  openServiceWorld,
+  type ServiceAddress,
+  type ServiceCorner,
+  type ServiceWorldOptions,
+} from './service-world.ts';
 export { type Settings, settingsOf } from './settings.ts';
 export { openShardWorld, type ShardWorldOptions } from './shard-world.ts';
 export {
@@ -21,6 +30,7 @@ export {
   engineConformance,
   type Runner,
   type ShardConformanceOptions,
+  type SuiteOptions,
   shardConformance,
 } from './suite.ts';
 export { type EngineWorld, openWorld, type WorldOptions } from './world.ts';

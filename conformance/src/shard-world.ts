@@ -1,11 +1,9 @@
 import {
   type EngineDefinition,
-  type Meta,
   NO_ARCHIVE,
   openStorage,
   type Shard,
   type Storage,
-  StorageError,
   silentLogger,
   systemClock,
   systemRandom,
@@ -13,6 +11,7 @@ import {
   unreadMetrics,
 } from '@robustmq/core';
 import type { ShardHarness } from './check.ts';
+import { Lifeline } from './lifeline.ts';
 import { type EngineWorld, openWorld, type WorldOptions } from './world.ts';
 
 export interface ShardWorldOptions extends WorldOptions {
@@ -22,8 +21,12 @@ export interface ShardWorldOptions extends WorldOptions {
 
 /** Core's storage layer with one topic of one shard, over a world of {@link openWorld}. */
 export async function openShardWorld(definition: EngineDefinition, options: ShardWorldOptions): Promise<ShardHarness> {
-  const world = await openWorld(definition, options);
-  const shards = new ShardWorld(world, options.segmentBytes ?? 64 * 1024);
+  return await shardOn(await openWorld(definition, options), options.segmentBytes);
+}
+
+/** The same over any world; it goes with it. */
+export async function shardOn(world: EngineWorld, segmentBytes: number = 64 * 1024): Promise<ShardHarness> {
+  const shards = new ShardWorld(world, segmentBytes);
   try {
     await shards.start();
   } catch (error) {
@@ -112,29 +115,4 @@ interface Life {
   readonly storage: Storage;
   readonly meta: Lifeline;
   readonly shard: Shard;
-}
-
-/** Meta as one life of a process reaches it: after a crash nothing gets through any more. */
-class Lifeline implements Meta {
-  readonly #meta: Meta;
-  #cut = false;
-
-  constructor(meta: Meta) {
-    this.#meta = meta;
-  }
-
-  cut(): void {
-    this.#cut = true;
-  }
-
-  get: Meta['get'] = (key) => this.#through(() => this.#meta.get(key));
-  list: Meta['list'] = (options) => this.#through(() => this.#meta.list(options));
-  commit: Meta['commit'] = (mutation) => this.#through(() => this.#meta.commit(mutation));
-  commitEach: Meta['commitEach'] = (mutations) => this.#through(() => this.#meta.commitEach(mutations));
-  watch: Meta['watch'] = (options) => this.#meta.watch(options);
-
-  async #through<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#cut) throw new StorageError('META_UNAVAILABLE', 'This process has crashed');
-    return await call();
-  }
 }

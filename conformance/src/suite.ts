@@ -13,7 +13,7 @@ export interface Runner {
   it(name: string, run: () => Promise<void>, limitMs: number): unknown;
 }
 
-interface SuiteOptions extends RunOptions {
+export interface SuiteOptions extends RunOptions {
   /** Without the checks that take long: every fault, power cuts, models, kills. For runs between two commits; nothing is proven by it. */
   readonly quick?: boolean;
 }

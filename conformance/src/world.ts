@@ -19,6 +19,8 @@ import {
 } from '@robustmq/core';
 import { FaultPlan, faultyFileSystem, MemoryMeta } from '@robustmq/core/testing';
 import type { EngineHarness, Workshop } from './check.ts';
+import type { FlakyLink } from './faults-net/flaky-link.ts';
+import { Lifeline } from './lifeline.ts';
 
 export interface WorldOptions {
   /** The instance's settings, with defaults filled in. */
@@ -38,24 +40,58 @@ export interface EngineWorld extends EngineHarness {
   readonly meta: Meta;
 }
 
+/** What an engine reaches beside its directory and Meta. */
+export interface Outside {
+  readonly link?: FlakyLink;
+  /** As one life of the instance reaches it. */
+  reach(): Promise<Reach>;
+  /** Settings for other instances that share a medium if they share `meta`, and nothing else. */
+  configOn(meta: Meta): unknown;
+}
+
+export interface Reach {
+  readonly config: unknown;
+  /** Nothing of this life gets through any more. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
 /** A world for an engine that lives on this machine: a directory of its own, real time and files, a Meta in memory. */
-export async function openWorld(definition: EngineDefinition, options: WorldOptions): Promise<EngineWorld> {
-  const world = new World(definition, options, await mkdtemp(join(tmpdir(), `robust-${definition.name}-`)));
-  await world.start();
+export function openWorld(definition: EngineDefinition, options: WorldOptions): Promise<EngineWorld> {
+  const { config } = options;
+  const reach: Reach = { config, cut: () => {}, close: async () => {} };
+  return openWorldWith(definition, options, { reach: async () => reach, configOn: () => config });
+}
+
+export async function openWorldWith(
+  definition: EngineDefinition,
+  options: Omit<WorldOptions, 'config'>,
+  outside: Outside,
+): Promise<EngineWorld> {
+  const dir = await mkdtemp(join(tmpdir(), `robust-${definition.name}-`));
+  const world = new World(definition, options, outside, dir);
+  try {
+    await world.start();
+  } catch (error) {
+    await world.dispose();
+    throw error;
+  }
   return world;
 }
 
 class World implements EngineWorld {
   readonly #definition: EngineDefinition;
-  readonly #options: WorldOptions;
+  readonly #options: Omit<WorldOptions, 'config'>;
+  readonly #outside: Outside;
   readonly #dir: string;
   readonly meta: Meta = new MemoryMeta();
   #life: Life | undefined;
   readonly #abandoned: Life[] = [];
 
-  constructor(definition: EngineDefinition, options: WorldOptions, dir: string) {
+  constructor(definition: EngineDefinition, options: Omit<WorldOptions, 'config'>, outside: Outside, dir: string) {
     this.#definition = definition;
     this.#options = options;
+    this.#outside = outside;
     this.#dir = dir;
   }
 
@@ -72,13 +108,18 @@ class World implements EngineWorld {
     return this.#alive.instance;
   }
 
+  get link(): FlakyLink | undefined {
+    return this.#outside.link;
+  }
+
   get workshop(): Workshop {
     return {
       definition: this.#definition,
-      config: this.#options.config,
+      configOn: (meta) => this.#outside.configOn(meta),
       module: this.#options.module,
-      open: async ({ dir, meta, fs = nodeFileSystem, clock }) => {
-        const { instance, locks } = await this.#open(dir, meta, fs, clock);
+      open: async ({ dir, meta, fs = nodeFileSystem, clock = systemClock }) => {
+        const config = this.#outside.configOn(meta);
+        const { instance, locks } = await this.#open({ dir, meta, fs, clock, config });
         return { instance, unlock: () => releaseAll(locks) };
       },
     };
@@ -86,38 +127,40 @@ class World implements EngineWorld {
 
   async start(): Promise<void> {
     const plan = new FaultPlan();
-    const { instance, locks } = await this.#open(
-      join(this.#dir, 'instance'),
-      this.meta,
-      faultyFileSystem(nodeFileSystem, plan),
-    );
-    this.#life = { instance, plan, locks };
+    const meta = new Lifeline(this.meta);
+    const giveUp = new AbortController();
+    const reach = await this.#outside.reach();
+    try {
+      const opened = await this.#open({
+        dir: join(this.#dir, 'instance'),
+        meta,
+        fs: faultyFileSystem(nodeFileSystem, plan),
+        clock: systemClock,
+        config: reach.config,
+        signal: giveUp.signal,
+      });
+      this.#life = { ...opened, plan, meta, reach, giveUp };
+    } catch (error) {
+      await reach.close();
+      throw error;
+    }
   }
 
-  async #open(
-    dir: string,
-    meta: Meta,
-    fs: FileSystem,
-    clock: Clock = systemClock,
-  ): Promise<Pick<Life, 'instance' | 'locks'>> {
+  async #open(given: Given): Promise<Pick<Life, 'instance' | 'locks'>> {
     const locks: { release(): Promise<void> }[] = [];
-    await mkdir(dir, { recursive: true });
+    await mkdir(given.dir, { recursive: true });
     const context = {
       instance: 'proven',
-      dir,
-      config: this.#options.config,
-      fs,
       lock: async (path: string) => {
         const lock = await lockDirectory(path);
         locks.push(lock);
         return lock;
       },
-      clock,
       random: systemRandom,
       logger: silentLogger,
       metrics: unreadMetrics,
-      meta,
       signal: new AbortController().signal,
+      ...given,
     };
     const instance = await openInstance(this.#definition, this.#options.adjust?.(context) ?? context);
     return { instance, locks };
@@ -128,19 +171,24 @@ class World implements EngineWorld {
     const life = this.#life;
     this.#life = undefined;
     if (life !== undefined && crash) {
-      // from here on it can do nothing to its files any more, and it never learns why
+      // from here on it can do nothing any more, and it never learns why
+      life.meta.cut();
+      life.reach.cut();
       await life.plan.cut();
       this.#abandoned.push(life);
       await releaseAll(life.locks);
-    } else await life?.instance.close();
+    } else if (life !== undefined) await end(life);
     await this.start();
   }
 
   async dispose(): Promise<void> {
     try {
-      await this.#life?.instance.close();
+      if (this.#life !== undefined) await end(this.#life);
       // only to let go of threads and descriptors
-      for (const { instance } of this.#abandoned) await instance.close().catch(() => {});
+      for (const life of this.#abandoned) {
+        life.giveUp.abort();
+        await end(life).catch(() => {});
+      }
     } finally {
       await rm(this.#dir, { recursive: true, force: true });
     }
@@ -155,7 +203,27 @@ class World implements EngineWorld {
 interface Life {
   readonly instance: OpenEngineInstance;
   readonly plan: FaultPlan;
+  readonly meta: Lifeline;
+  readonly reach: Reach;
+  readonly giveUp: AbortController;
   readonly locks: readonly { release(): Promise<void> }[];
+}
+
+interface Given {
+  readonly dir: string;
+  readonly meta: Meta;
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly config: unknown;
+  readonly signal?: AbortSignal;
+}
+
+async function end({ instance, reach }: Life): Promise<void> {
+  try {
+    await instance.close();
+  } finally {
+    await reach.close();
+  }
 }
 
 async function releaseAll(locks: readonly { release(): Promise<void> }[]): Promise<void> {

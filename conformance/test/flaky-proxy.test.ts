@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type FlakyProxy, flakyProxy } from '@robustmq/conformance';
+import { type FlakyProxy, flakyProxy, LinkFaults } from '@robustmq/conformance';
 import { expect, onTestFinished, test } from 'vitest';
 
 interface World {
@@ -11,7 +11,7 @@ interface World {
   put(body: string): Promise<string>;
 }
 
-async function world(seed = 1): Promise<World> {
+async function world(seed = 1, faults = new LinkFaults()): Promise<World> {
   const served: string[] = [];
   const server = createServer((incoming, reply) => {
     let body = '';
@@ -26,7 +26,7 @@ async function world(seed = 1): Promise<World> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const proxy = await flakyProxy({ port: (server.address() as AddressInfo).port, seed });
+  const proxy = await flakyProxy({ port: (server.address() as AddressInfo).port, seed, faults });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   onTestFinished(async () => {
     agent.destroy();
@@ -103,4 +103,28 @@ test('holds a reply until it is healed, or for a while', async () => {
   expect(answer).toBe('got 3');
   proxy.fail(1, { how: 'delay', forMs: 10 });
   expect(await put('two')).toBe('got 3');
+});
+
+test('once cut nothing gets through, nor later, and the port stays taken', async () => {
+  const { proxy, served, put } = await world();
+  proxy.fail(2, { how: 'delay' });
+  await put('one');
+  const waiting = put('two').catch((error: { code?: string }) => error.code);
+  while (served.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  proxy.cut();
+  expect(await waiting).toMatch(/^E/);
+  for (let i = 0; i < 3; i++) await expect(put('more')).rejects.toMatchObject({ code: expect.stringMatching(/^E/) });
+  expect(served).toEqual(['one', 'two']);
+  expect(proxy.port).toBeGreaterThan(0);
+});
+
+test('several share one count of requests and one fault', async () => {
+  const faults = new LinkFaults();
+  const [one, other] = [await world(1, faults), await world(1, faults)];
+  const hits = one.proxy.fail(3, { how: 'refuse' });
+  await one.put('1');
+  await other.put('2');
+  expect(hits()).toBe(0);
+  await expect(other.put('3')).rejects.toThrow();
+  expect([hits(), one.proxy.requests, other.proxy.requests]).toEqual([1, 3, 3]);
 });

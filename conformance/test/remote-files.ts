@@ -50,8 +50,10 @@ interface Call {
 }
 
 /** Everything that changes files is a request; reading is not. */
-export function remoteFiles({ host, port }: { readonly host: string; readonly port: number }): FileSystem {
-  const agent = new Agent({ keepAlive: true });
+export function remoteFiles(
+  { host, port }: { readonly host: string; readonly port: number },
+  agent: Agent = new Agent({ keepAlive: true }),
+): FileSystem {
   const call = (body: Call): Promise<void> =>
     new Promise((resolve, reject) => {
       const sent = request({ host, port, method: 'POST', agent }, (reply) => {

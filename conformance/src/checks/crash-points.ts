@@ -23,7 +23,8 @@ const SEEDED_MS = 10_000;
 const AT_MOST_MS = 90_000;
 
 async function cutPower({ definition, harness, seed, effort, note }: EngineTrial, dir: string): Promise<void> {
-  const { workshop } = harness;
+  // behind a link the data is the service's
+  const workshop = harness.link === undefined ? harness.workshop : undefined;
   const play = aLittleOfEverything(definition.capabilities.append);
   const recording = workshop === undefined ? undefined : await record(workshop, dir, play);
   if (workshop === undefined || recording === undefined) {

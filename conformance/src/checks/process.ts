@@ -26,9 +26,10 @@ export const processChecks: readonly Check[] = [
         note({ kills: 'n/a' });
         throw new NotClaimed('nobody has said what a child process imports to get at the engine (`module`)');
       }
-      const { module, config } = workshop;
+      const { module } = workshop;
       const dir = await mkdtemp(join(tmpdir(), 'robust-kill-'));
       const meta = new MemoryMeta();
+      const config = workshop.configOn(meta);
       const history = new History();
       try {
         const random = new SeededRandom(seed);

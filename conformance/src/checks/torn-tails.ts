@@ -96,7 +96,8 @@ function withRecording(
   use: (recorded: Recorded) => Promise<void>,
 ): Promise<void> {
   return withScratch(async (dir) => {
-    const { workshop } = harness;
+    // behind a link the data is the service's
+    const workshop = harness.link === undefined ? harness.workshop : undefined;
     const recording = workshop === undefined ? undefined : await record(workshop, dir, play);
     if (workshop === undefined || recording === undefined) {
       note(none);

@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '@robustmq/core/config';
 import { promises } from '../promises.ts';
+import type { ServiceAddress } from '../service-world.ts';
 
 export interface Arguments {
   /** Package or path of the engine. */
   readonly module: string;
   readonly config: string | undefined;
+  readonly service: ServiceAddress | undefined;
   readonly only: readonly string[] | undefined;
   readonly seed: number;
   readonly quick: boolean;
@@ -21,6 +23,9 @@ Proves a storage engine for RobustMQ and prints its scorecard. The engine is a p
 (./src/index.ts, or a folder with a package.json); its default export is the engine.
 
   --config FILE   settings of the instance, as YAML or JSON; what is missing has the defaults of the engine's schema
+  --service HOST:PORT
+                  of an engine that talks to a service, which is there: the suite loses, cuts and delays its requests. In the values of
+                  the file of --config {host} and {port} stand for the address, {world} for the name of a medium
   --only ID       only this check; again, or with commas, for more
   --seed N        of everything random (default 1); a failure prints its seed
   --quick         without the checks that take long
@@ -44,6 +49,7 @@ export function parseArguments(words: readonly string[]): Arguments | 'help' | '
   return {
     module,
     config: values.config,
+    service: values.service === undefined ? undefined : addressOf(values.service),
     only: values.only === undefined ? undefined : idsOf(values.only),
     seed: seedOf(values.seed ?? '1'),
     quick: values.quick === true,
@@ -54,6 +60,7 @@ export function parseArguments(words: readonly string[]): Arguments | 'help' | '
 interface Parsed {
   readonly values: {
     readonly config?: string;
+    readonly service?: string;
     readonly only?: string[];
     readonly seed?: string;
     readonly quick?: boolean;
@@ -72,6 +79,7 @@ function parse(words: readonly string[]): Parsed {
       allowPositionals: true,
       options: {
         config: { type: 'string' },
+        service: { type: 'string' },
         only: { type: 'string', multiple: true },
         seed: { type: 'string' },
         quick: { type: 'boolean' },
@@ -95,6 +103,13 @@ function idsOf(texts: readonly string[]): string[] {
       if (known.includes(id)) return id;
       throw new UsageError([`there is no check ${JSON.stringify(text)}`, didYouMean(id, known)].join('. ').trim());
     });
+}
+
+function addressOf(text: string): ServiceAddress {
+  const [, host = '', digits = ''] = /^\[?([^\s/[\]]+)\]?:(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host !== '' && port >= 1 && port <= 65535) return { host, port };
+  throw new UsageError(`--service ${JSON.stringify(text)} is not an address such as 127.0.0.1:9000`);
 }
 
 function seedOf(text: string): number {

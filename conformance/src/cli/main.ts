@@ -58,13 +58,14 @@ async function run(words: readonly string[], { cwd, stdout, stderr }: Terminal):
     stdout.write(given === 'help' ? USAGE : `${suiteVersion()}\n`);
     return 0;
   }
-  const subject = await loadSubject(given.module, { cwd, config: given.config });
+  const subject = await loadSubject(given.module, { cwd, config: given.config, service: given.service });
   const progress = new Progress(stderr);
   const proof = await prove(subject, {
     only: given.only,
     seed: given.seed,
     quick: given.quick,
-    rates: given.only === undefined,
+    // a disk is nothing to hold a service against
+    rates: given.only === undefined && given.service === undefined,
     onStep: (step) => progress.show(step),
   });
   progress.clear();

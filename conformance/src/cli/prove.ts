@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { ENGINE_API_VERSION, systemClock } from '@robustmq/core';
-import type { Facts } from '../check.ts';
+import type { EngineHarness, Facts, ShardHarness } from '../check.ts';
 import { checks } from '../promises.ts';
 import { belongsOn, isLong, type Stage } from '../run-check.ts';
 import { runScorecard, type Scorecard } from '../scorecard.ts';
+import { openServiceShardWorld, openServiceWorld } from '../service-world.ts';
 import { openShardWorld } from '../shard-world.ts';
 import { openWorld } from '../world.ts';
 import { measureRates, type Rates } from './rates.ts';
@@ -49,12 +50,12 @@ export interface Proof {
 /** The engine alone, then behind a shard; then how fast it is. */
 export async function prove(subject: Subject, options: ProveOptions = {}): Promise<Proof> {
   const { seed = 1, onStep = () => {} } = options;
-  const { definition, config, url } = subject;
+  const { definition } = subject;
   const from = systemClock.monotonic();
-  const world = { config, ...(url === undefined ? {} : { module: url }) };
+  const open = openersOf(subject);
   const stages: Stage[] = [
-    { kind: 'engine', open: () => openWorld(definition, world) },
-    { kind: 'shard', open: () => openShardWorld(definition, world) },
+    { kind: 'engine', open: open.engine },
+    { kind: 'shard', open: open.shard },
   ];
   const skipped = options.quick === true ? checks.filter(isLong).map(({ id }) => id) : [];
   const wanted = (options.only ?? checks.map(({ id }) => id)).filter((id) => !skipped.includes(id));
@@ -73,7 +74,7 @@ export async function prove(subject: Subject, options: ProveOptions = {}): Promi
       }),
     );
   if (options.rates === true) onStep({ kind: 'rates' });
-  const rates = options.rates === true ? await measureRates(definition, () => openWorld(definition, world)) : undefined;
+  const rates = options.rates === true ? await measureRates(definition, open.engine) : undefined;
   return {
     subject,
     seed,
@@ -85,6 +86,21 @@ export async function prove(subject: Subject, options: ProveOptions = {}): Promi
     rates,
     seconds: (systemClock.monotonic() - from) / 1000,
   };
+}
+
+interface Openers {
+  engine(): Promise<EngineHarness>;
+  shard(): Promise<ShardHarness>;
+}
+
+function openersOf({ definition, config, url, service }: Subject): Openers {
+  const module = url === undefined ? {} : { module: url };
+  if (service === undefined) {
+    const world = { config, ...module };
+    return { engine: () => openWorld(definition, world), shard: () => openShardWorld(definition, world) };
+  }
+  const world = { service: service.address, settings: service.settings, ...module };
+  return { engine: () => openServiceWorld(definition, world), shard: () => openServiceShardWorld(definition, world) };
 }
 
 export function suiteVersion(): string {

@@ -67,7 +67,9 @@ function failureOf(proof: Proof, stage: string, id: string, error: Error): Failu
 
 export function commandOf({ subject, seed }: Pick<Proof, 'subject' | 'seed'>, id: string): string {
   const config = subject.configFile === undefined ? '' : ` --config ${subject.configFile}`;
-  return `npx robust-conformance ${subject.module}${config} --only ${id} --seed ${seed}`;
+  const address = subject.service?.address;
+  const service = address === undefined ? '' : ` --service ${address.host}:${address.port}`;
+  return `npx robust-conformance ${subject.module}${config}${service} --only ${id} --seed ${seed}`;
 }
 
 /** The message, and those of what caused it. */

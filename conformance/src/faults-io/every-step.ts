@@ -1,6 +1,7 @@
-import { describeError, isStorageError, type StorageEngine } from '@robustmq/core';
+import { describeError, isStorageError, type StorageEngine, systemClock } from '@robustmq/core';
 import type { StepFault } from '@robustmq/core/testing';
 import { type EngineTrial, NotClaimed } from '../check.ts';
+import { shuffled } from '../faults/shuffled.ts';
 import { inTime, outcomeOf } from './ledger.ts';
 import { DirectoryPlace, LinkPlace, type Place } from './place.ts';
 import { Workload } from './workload.ts';
@@ -9,11 +10,13 @@ import { Workload } from './workload.ts';
 const RUNS_AT_ONCE = 4;
 /** No engine needs as many for so little work: one that does is counted up to here. */
 const MOST_STEPS = 2000;
+/** How long steps of one kind are tried where each is a request; times the effort. */
+const LINK_BOX_MS = 10_000;
 
 /**
  * Runs the workload once for each step of its I/O, with that step going wrong; then opens again, after a close and after a crash by turns, and
  * looks at what is there. The steps of two runs need not be the same ones, since threads and timers have their part in them: it ends at the first
- * step that twice was not reached.
+ * step that twice was not reached. Over a connection, where a run takes longer, it tries as many as time allows.
  */
 export async function failEachStep(trial: EngineTrial, fault: StepFault): Promise<void> {
   const { definition, harness } = trial;
@@ -23,37 +26,99 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
   const place = (): Place => placeOf(trial, run++);
   const steps = await countSteps(trial, place());
   if (steps === 0) {
+    if (harness.link !== undefined)
+      throw new Error('no request came through the link: the engine does not connect where its settings say');
     trial.note({ faultSteps: 'n/a' });
     throw new NotClaimed('its I/O goes neither through ctx.fs nor through a link');
   }
-  let next = 1;
+  const steady = harness.link === undefined ? new InOrder() : new UntilTime(steps, trial);
   let tried = 0;
-  let end = MOST_STEPS + 1;
   const worker = async (): Promise<void> => {
-    while (next < end) {
-      const nth = next++;
+    for (let nth = steady.next(); nth !== undefined; nth = steady.next()) {
+      const step = nth;
       const once = async (): Promise<boolean> => {
         try {
-          return await runWith(place(), definition.capabilities.append, {
-            nth,
-            fault,
-            crash: nth % 2 === 1 && harness.canCrash,
-          });
+          const crash = step % 2 === 1 && harness.canCrash;
+          return await runWith(place(), definition.capabilities.append, { nth: step, fault, crash });
         } catch (error) {
-          end = 0;
+          steady.stop();
           const why = isStorageError(error) ? describeError(error) : error instanceof Error ? error.message : error;
-          throw new Error(`step ${nth} of about ${steps} ${describe(fault)}: ${why}`, { cause: error });
+          throw new Error(`step ${step} of about ${steps} ${describe(fault)}: ${why}`, { cause: error });
         }
       };
       if ((await once()) || (await once())) tried++;
-      else end = Math.min(end, nth);
+      else steady.notReached(step);
     }
   };
   const atOnce = harness.link === undefined ? RUNS_AT_ONCE : 1;
   const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker));
   for (const result of ended) if (result.status === 'rejected') throw result.reason;
-  trial.note({ faultSteps: { tried, of: end - 1 } });
+  trial.note({ faultSteps: { tried, of: Math.max(tried, steady.of) } });
   if (tried === 0) throw new NotClaimed('it has no such step');
+}
+
+/** Which steps go wrong, one after the other. */
+interface Steps {
+  /** `undefined`: there are no more, or there is no more time. */
+  next(): number | undefined;
+  /** A run ended before this step twice. */
+  notReached(nth: number): void;
+  stop(): void;
+  /** How many there are. */
+  readonly of: number;
+}
+
+class InOrder implements Steps {
+  #next = 1;
+  #end = MOST_STEPS + 1;
+
+  get of(): number {
+    return this.#end - 1;
+  }
+
+  next(): number | undefined {
+    return this.#next < this.#end ? this.#next++ : undefined;
+  }
+
+  notReached(nth: number): void {
+    this.#end = Math.min(this.#end, nth);
+  }
+
+  stop(): void {
+    this.#end = 0;
+  }
+}
+
+/** Over a connection each run takes its time: those that are chosen by chance until it is over, all of them if it is long enough. */
+class UntilTime implements Steps {
+  #left: number[];
+  #of: number;
+  readonly #until: number;
+
+  constructor(steps: number, { random, effort }: EngineTrial) {
+    this.#left = shuffled(
+      Array.from({ length: Math.min(steps, MOST_STEPS) }, (_, i) => i + 1),
+      random,
+    );
+    this.#of = this.#left.length;
+    this.#until = systemClock.monotonic() + LINK_BOX_MS * effort;
+  }
+
+  get of(): number {
+    return this.#of;
+  }
+
+  next(): number | undefined {
+    return this.#of > this.#left.length && systemClock.monotonic() >= this.#until ? undefined : this.#left.pop();
+  }
+
+  notReached(): void {
+    this.#of--;
+  }
+
+  stop(): void {
+    this.#left = [];
+  }
 }
 
 /** A fresh place for one run. @throws NotClaimed when the harness has no way to spoil any I/O */

@@ -2,6 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '@robustmq/core';
 import { SeededRandom } from '@robustmq/core/testing';
 import type { FlakyLink, LinkFault } from './flaky-link.ts';
+import { LinkFaults } from './link-faults.ts';
 
 export interface FlakyProxyOptions {
   /** The service behind it. */
@@ -10,12 +11,16 @@ export interface FlakyProxyOptions {
   /** Of where a request is cut. */
   readonly seed?: number;
   readonly clock?: Clock;
+  /** Shared with other proxies: their requests are counted together, and a fault is of whichever comes to it. */
+  readonly faults?: LinkFaults;
 }
 
 export interface FlakyProxy extends FlakyLink {
   /** Where the engine connects to, instead of the service. */
   readonly host: string;
   readonly port: number;
+  /** Every connection ends, and none gets through any more; the port stays taken, so that nobody who still tries reaches another one. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -40,12 +45,13 @@ class LoopbackProxy implements FlakyProxy {
   readonly #random: SeededRandom;
   readonly #server: Server;
   readonly #lines = new Set<Line>();
-  #requests = 0;
-  #armed: { left: number; readonly fault: LinkFault; hits: number } | undefined;
+  readonly #faults: LinkFaults;
+  #isCut = false;
 
   constructor(options: FlakyProxyOptions) {
     this.#options = options;
     this.#random = new SeededRandom(options.seed ?? 1);
+    this.#faults = options.faults ?? new LinkFaults();
     this.#server = createServer((client) => this.#accept(client));
   }
 
@@ -56,7 +62,7 @@ class LoopbackProxy implements FlakyProxy {
   }
 
   get requests(): number {
-    return this.#requests;
+    return this.#faults.requests;
   }
 
   async listen(): Promise<void> {
@@ -67,14 +73,17 @@ class LoopbackProxy implements FlakyProxy {
   }
 
   fail(nth: number, fault: LinkFault): () => number {
-    const armed = { left: nth, fault, hits: 0 };
-    this.#armed = armed;
-    return () => armed.hits;
+    return this.#faults.fail(nth, fault);
   }
 
   heal(): void {
-    this.#armed = undefined;
+    this.#faults.disarm();
     for (const line of this.#lines) line.goOn();
+  }
+
+  cut(): void {
+    this.#isCut = true;
+    for (const line of this.#lines) line.end();
   }
 
   async close(): Promise<void> {
@@ -86,24 +95,19 @@ class LoopbackProxy implements FlakyProxy {
   }
 
   #accept(client: Socket): void {
+    if (this.#isCut) {
+      client.on('error', () => {});
+      client.resetAndDestroy();
+      return;
+    }
     const { host = LOOPBACK, port, clock = systemClock } = this.#options;
     const line = new Line(client, connect({ host, port }), {
       clock,
       cutAt: (bytes) => Math.floor(this.#random.next() * bytes),
-      next: () => this.#next(),
+      next: () => this.#faults.next(),
       ended: () => void this.#lines.delete(line),
     });
     this.#lines.add(line);
-  }
-
-  /** One more request. @returns what is to go wrong with it */
-  #next(): LinkFault | undefined {
-    this.#requests++;
-    const armed = this.#armed;
-    if (armed === undefined || --armed.left !== 0) return undefined;
-    armed.hits++;
-    if (armed.fault.every !== undefined && armed.fault.every > 0) armed.left = armed.fault.every;
-    return armed.fault;
   }
 }
 

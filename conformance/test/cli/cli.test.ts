@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { command } from '../../src/cli/main.ts';
+import { fileServer } from '../remote-files.ts';
 import { changed, emptyFolder } from './engines.ts';
 import { BIN, node } from './process.ts';
 
@@ -80,12 +81,36 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     expect(await node(words, { cwd: place.dir })).toMatchObject({ code: 0 });
   });
 
+  it('proves an engine that talks to a service, which is told where by placeholders in its settings', async () => {
+    await using place = await emptyFolder();
+    const service = await fileServer();
+    try {
+      await place.write('settings.yaml', `host: '{host}'\nport: '{port}'\ndir: ${place.dir}/{world}\n`);
+      const engine = new URL('../http-engine.ts', import.meta.url).pathname;
+      const where = ['--config', 'settings.yaml', '--service', `127.0.0.1:${service.port}`];
+      const words = [BIN, engine, ...where, '--only', '1,32,151,213,240', '--json'];
+      const { code, stdout, stderr } = await node(words, { cwd: place.dir });
+      expect(code, stderr).toBe(0);
+      const { passed, facts, stages } = JSON.parse(stdout);
+      expect(passed.toSorted()).toEqual(['SHARD-001', 'SHARD-032', 'SHARD-151', 'SHARD-213', 'SHARD-240']);
+      expect(facts.faultSteps.tried).toBeGreaterThan(0);
+      expect(facts.kills.rounds).toBeGreaterThan(0);
+      expect(stages.map((one: { stage: string }) => one.stage)).toEqual(['engine', 'shard']);
+    } finally {
+      await service.close();
+    }
+  });
+
   it.each([
     ['no engine', [], 'which engine'],
     ['two engines', ['a', 'b'], 'one engine at a time'],
     ['an option that does not exist', [MEMORY, '--fast'], "Unknown option '--fast'"],
     ['a check that does not exist', [MEMORY, '--only', 'SHARD-9'], 'there is no check "SHARD-9"'],
     ['a seed that is none', [MEMORY, '--seed', 'x'], 'is not a whole number'],
+    ['a service that is no address', [MEMORY, '--service', 'localhost'], 'is not an address such as 127.0.0.1:9000'],
+    ['a service that no setting names', [MEMORY, '--service', 'localhost:9', '--config', 'good.yaml'], '{port}'],
+    ['a service without settings', [MEMORY, '--service', '[::1]:9'], '--service needs a --config file'],
+    ['a placeholder out of place', ['./needy.mjs', '--service', 'h:9', '--config', 'port.yaml'], 'port.yaml:1:11'],
     ['a package that is not there', ['no-such-engine'], 'PLUGIN_NOT_FOUND: there is no engine "no-such-engine"'],
     ['a path that is not there', ['./none.js'], 'PLUGIN_NOT_FOUND'],
     ['a module that throws', ['./throws.mjs'], 'PLUGIN_LOAD_FAILED'],
@@ -113,6 +138,8 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     const schema = `{ type: 'object', additionalProperties: false, required: ['endpoint'], properties: { endpoint: { type: 'string' } } }`;
     await place.write('needy.mjs', changed(`configSchema: ${schema},`));
     await place.write('typo.yaml', '# mine\nlimitByte: 64MiB\n');
+    await place.write('good.yaml', 'limitBytes: 64MiB\n');
+    await place.write('port.yaml', 'endpoint: "{port}"\n');
     await place.write('small.yaml', 'limitBytes: 1MiB\n');
     const told: string[] = [];
     const unexpected = { write: (text: string) => expect(text).toBe('') };
