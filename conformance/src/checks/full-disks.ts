@@ -17,7 +17,7 @@ const MOST_APPENDS = 1200;
 const NOTICES_WITHIN_MS = 10_000;
 const LOOKS_EVERY_MS = 20;
 /** An append without an answer by then waits for room; if it was only slow, nothing is lost by that. */
-const WAITS_FOR_MS = 2000;
+const WAITS_FOR_MS = 500;
 
 export const fullDiskChecks: readonly Check[] = [
   {
