@@ -3,6 +3,7 @@
 import { checks, openShardWorld, openWorld, runScorecard, settingsOf } from '@robustmq/conformance';
 import type { EngineDefinition } from '@robustmq/core';
 import localFile from '@robustmq/engine-local-file';
+import { isLong } from '../src/run-check.ts';
 import { allMutants } from './all.ts';
 import { MEMORY } from './mutant.ts';
 import { oneFile } from './one-file/one-file.ts';
@@ -26,7 +27,7 @@ async function soundVerdict(name: string, seed: number): Promise<Verdict> {
   const definition = sound[name];
   if (definition === undefined) throw new Error(`there is no mutant ${name}`);
   const config = settingsOf(definition);
-  const only = checks.filter(({ timeoutMs }) => timeoutMs === undefined || scope !== 'quick').map(({ id }) => id);
+  const only = checks.filter((check) => scope !== 'quick' || !isLong(check)).map(({ id }) => id);
   const cards = [
     await runScorecard(definition, { kind: 'engine', open: () => openWorld(definition, { config }) }, { seed, only }),
     await runScorecard(

@@ -1,4 +1,5 @@
 import { checks, runScorecard } from '@robustmq/conformance';
+import { isLong } from '../src/run-check.ts';
 import type { FoundMutant } from './all.ts';
 import { stageOf } from './mutant.ts';
 
@@ -34,10 +35,11 @@ export async function runMutant(mutant: FoundMutant, scope: Scope, seed = 1): Pr
   const { caughtBy, alsoFails, mayFail = [] } = mutant;
   const declared = new Set([caughtBy, ...alsoFails]);
   const only = checks
-    .filter(({ id, timeoutMs }) => {
+    .filter((check) => {
+      const { id } = check;
       if (scope === 'meant') return id === caughtBy;
       if (id === caughtBy || scope === 'search') return true;
-      return !SEARCHES.has(id) && (scope === 'whole' || timeoutMs === undefined);
+      return !SEARCHES.has(id) && (scope === 'whole' || !isLong(check));
     })
     .map(({ id }) => id);
   const card = await runScorecard(mutant.definition, stageOf(mutant, mutant.module), {

@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { allMutants } from '../mutants/all.ts';
 import { describeMutants } from '../mutants/describe.ts';
 import { runMutant } from '../mutants/run.ts';
+import { isLong } from '../src/run-check.ts';
 
 const mutants = await allMutants();
-const long = new Set(checks.filter(({ timeoutMs }) => timeoutMs !== undefined).map(({ id }) => id));
+const long = new Set(checks.filter(isLong).map(({ id }) => id));
 
 describe('the suite catches, by the check meant for it,', () => {
   // what takes long, or a process of its own, is for `npm run mutants`

@@ -15,7 +15,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-216',
   // the sync that failed was not waited for
-  alsoFails: ['SHARD-214'],
+  alsoFails: ['SHARD-214', 'SHARD-274'],
   // the search of these has a time, and finds it unless the machine is too slow
   mayFail: ['SHARD-200'],
   definition: oneFile(OneFileEngine, Broken),

@@ -12,11 +12,11 @@ class Broken extends OneFileLog {
 export const mutant: Mutant = {
   name: 'cuts damage in the middle as if it were a torn tail',
   incident:
-    'BookKeeper #2908, and every log that stops at the first bad checksum: one flipped bit deletes all that was acknowledged behind it',
+    'BookKeeper #2908: a damaged entry log said "no such entry", and recovery closed the ledger there: all that was acknowledged behind it was cut off',
   stage: 'engine',
   caughtBy: 'SHARD-223',
   // sealed segments lie in the middle of the same file
-  alsoFails: ['SHARD-222'],
+  alsoFails: ['SHARD-222', 'SHARD-281'],
   definition: oneFile(OneFileEngine, Broken),
 };
 

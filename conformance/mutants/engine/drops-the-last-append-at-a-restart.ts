@@ -36,6 +36,7 @@ export const mutant: Mutant = {
     'SHARD-213',
     'SHARD-214',
     'SHARD-251',
+    'SHARD-274',
   ],
   // the search of these has a time, and finds it unless the machine is too slow
   mayFail: ['SHARD-200', 'SHARD-220', 'SHARD-221'],

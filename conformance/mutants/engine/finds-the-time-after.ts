@@ -3,7 +3,7 @@ import { brokenReader, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'finds the first batch after a time instead of at it',
   incident:
-    'Tansu answered ListOffsets by timestamp one off: a consumer that resumes at a time loses the record of that very time',
+    'Tansu answered ListOffsets by timestamp wrongly; one off, and a consumer that resumes at a time loses the record of that very time',
   stage: 'engine',
   caughtBy: 'SHARD-081',
   // asks the same of many batches

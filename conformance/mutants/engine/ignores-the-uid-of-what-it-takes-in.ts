@@ -6,7 +6,8 @@ export const mutant: Mutant = {
     'SlateDB #766 seen from the other side: who can not tell his own success from a stranger takes one for the other',
   stage: 'engine',
   caughtBy: 'SHARD-063',
-  alsoFails: [],
+  // of two that arrive at once, too
+  alsoFails: ['SHARD-271'],
   definition: broken(MEMORY, (engine) => ({
     ingest: (id, options, batches) => engine.ingest(id, { ...options, uid: 'same' }, batches),
   })),

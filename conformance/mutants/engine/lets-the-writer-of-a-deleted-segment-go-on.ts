@@ -3,7 +3,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'lets the writer of a deleted segment go on',
-  incident: 'BookKeeper #4462: a ledger that was deleted and made again received what was meant for the first one',
+  incident:
+    'BookKeeper #4462: a write to a ledger that another client had deleted succeeded, and could be read by nobody',
   stage: 'engine',
   caughtBy: 'SHARD-101',
   alsoFails: [],

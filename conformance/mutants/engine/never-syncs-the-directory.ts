@@ -1,3 +1,4 @@
+import { systemRandom } from '@robustmq/core';
 import type { Mutant } from '../mutant.ts';
 import { oneFile } from '../one-file/one-file.ts';
 import { OneFileEngine } from '../one-file/one-file-engine.ts';
@@ -6,14 +7,15 @@ class Broken extends OneFileEngine {
   override async start(): Promise<void> {
     await this.log.start((frame) => this.replay(frame));
     if (this.incarnation !== '') return;
-    this.incarnation = 'without-a-name';
+    this.incarnation = systemRandom.uuid();
     await this.log.write({ does: 'begin', incarnation: this.incarnation });
   }
 }
 
 export const mutant: Mutant = {
   name: 'never syncs the directory of a new file',
-  incident: 'LevelDB, ZooKeeper and others synced the file and not its name: after a power cut the whole file was gone',
+  incident:
+    'etcd #6368, LevelDB #196: the file was synced and the directory that names it was not: after a power cut there may be no such file',
   stage: 'engine',
   caughtBy: 'SHARD-200',
   alsoFails: [],

@@ -15,7 +15,7 @@ export const mutant: Mutant = {
     'fsyncgate, 2018: PostgreSQL tried again after a failed fsync, and the kernel reported success for pages that it had thrown away',
   stage: 'engine',
   caughtBy: 'SHARD-214',
-  alsoFails: [],
+  alsoFails: ['SHARD-274'],
   definition: oneFile(OneFileEngine, Broken),
 };
 

@@ -17,7 +17,7 @@ export const mutant: Mutant = {
     'A timeout that is taken for "not applied": the first write had landed, and the one that is sent again lands, too',
   stage: 'engine',
   caughtBy: 'SHARD-213',
-  alsoFails: [],
+  alsoFails: ['SHARD-275'],
   definition: oneFile(Broken),
 };
 

@@ -5,7 +5,7 @@ export const mutant: Mutant = {
   incident: 'A shutdown that waits for a promise nobody settles any more, until somebody sends kill -9',
   stage: 'engine',
   caughtBy: 'SHARD-130',
-  alsoFails: [],
+  alsoFails: ['SHARD-272'],
   definition: MEMORY,
   wrapper: (engine) => {
     let closed = false;

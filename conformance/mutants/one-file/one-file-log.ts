@@ -96,6 +96,12 @@ export class OneFileLog {
     await this.file.close();
   }
 
+  /** Of a start that has failed: nothing is written any more. */
+  stop(): void {
+    this.#closed = true;
+    this.#idle?.cancel();
+  }
+
   protected async beforeClose(): Promise<void> {}
 
   protected put(bytes: Buffer, at: number): Promise<void> {

@@ -17,12 +17,15 @@ export function oneFile(
     open: async (ctx) => {
       const lock = await ctx.lock(ctx.dir);
       let file: Awaited<ReturnType<typeof openFile>> | undefined;
+      let log: OneFileLog | undefined;
       try {
         file = await openFile(ctx);
-        const engine = new Engine(new Log(file, ctx), ctx, lock);
+        log = new Log(file, ctx);
+        const engine = new Engine(log, ctx, lock);
         await engine.start();
         return engine;
       } catch (error) {
+        log?.stop();
         await file?.close().catch(() => {});
         await lock.release();
         throw error;

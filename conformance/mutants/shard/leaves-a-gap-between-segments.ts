@@ -3,7 +3,8 @@ import { oneFile } from '../one-file/one-file.ts';
 
 export const mutant: Mutant = {
   name: 'names a segment that ends before the next one begins',
-  incident: "Redpanda's uploader checks for gaps, since archives were found with holes between two segments",
+  incident:
+    'An archive with a hole between two segments: Redpanda refuses such an upload, and its scrubber looks for them',
   stage: 'shard',
   caughtBy: 'SHARD-161',
   alsoFails: [],

@@ -6,7 +6,7 @@ import { record } from '../faults/recording.ts';
 import { withScratch } from '../faults/scratch.ts';
 import { lastTail } from '../faults/torn-tails.ts';
 
-const LOOKS_FOR_MS = 3000;
+const LOOKS_FOR_MS = 1500;
 
 export const quietChecks: readonly Check[] = [
   {

@@ -7,7 +7,9 @@ import { inTime } from '../faults-io/ledger.ts';
 import { open } from './segments.ts';
 
 const BYTES = 256 * 1024;
-const MOST = 400;
+/** Above the window of most engines, and no more than a slow disk takes in a moment. */
+const MOST = 160;
+const ENDS_WITHIN_MS = 15_000;
 /** Longer than any check: a reader is let go of by what happens, or the check fails. */
 const FOREVER_MS = 600_000;
 
@@ -47,7 +49,7 @@ export const waitingChecks: readonly Check[] = [
           calls.push(settled(writer.append([batchOfBytes(BYTES, base)], { base })));
         }
         calls.push(settled(end(engine, writer, id)));
-        await inTime(`what a writer was asked before ${how}`, Promise.all(calls));
+        await inTime(`what a writer was asked before ${how}`, Promise.all(calls), ENDS_WITHIN_MS);
       }
       if (waited === 0) throw new NotClaimed('nobody ever waits for its credit');
     },
