@@ -30,6 +30,17 @@ export function belongsOn(check: Check, kind: Stage['kind']): boolean {
   return check.subject === 'log' || check.subject === kind;
 }
 
+/** Whether it is promised, by what the engine declares. No shard can be written on one that takes whole segments only. */
+export function isClaimed(
+  check: Check,
+  { capabilities }: Pick<EngineDefinition, 'capabilities'>,
+  kind: Stage['kind'],
+  harness: { readonly canCrash: boolean },
+): boolean {
+  if (kind === 'shard' && !capabilities.append) return false;
+  return check.claimed?.(capabilities, harness) ?? true;
+}
+
 /** Runs one check in a world of its own. @returns false when the engine does not make the promise */
 export async function runCheck(
   check: Check,
@@ -38,7 +49,7 @@ export async function runCheck(
   options: RunOptions = {},
 ): Promise<boolean> {
   // most claims hang on the declaration alone: no world is opened for what is not claimed
-  const claimed = (canCrash: boolean): boolean => check.claimed?.(definition.capabilities, { canCrash }) ?? true;
+  const claimed = (canCrash: boolean): boolean => isClaimed(check, definition, stage.kind, { canCrash });
   if (!claimed(true)) return false;
   const { seed = 1 } = options;
   const effort = effortOf(options);

@@ -20,6 +20,14 @@ describe('the suite', () => {
     expect(card.passed).toEqual(['SHARD-141']);
   });
 
+  it('asks nothing of a shard where no shard can be: on an engine that takes whole segments only', async () => {
+    const cold = { ...memory, capabilities: { ...memory.capabilities, append: false } } as EngineDefinition; // as above
+    const open = (): Promise<never> => Promise.reject(new Error('nobody asks for one'));
+    const card = await runScorecard(cold, { kind: 'shard', open });
+    expect([card.passed, card.failed]).toEqual([[], []]);
+    expect(card.notClaimed.length).toBeGreaterThan(20);
+  });
+
   it('has an id, a reason and a place for each promise', () => {
     const ids = promises.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
