@@ -151,6 +151,8 @@ export interface Workshop {
     readonly meta: Meta;
     readonly fs?: FileSystem;
     readonly clock?: Clock;
+    /** Of the node that opens it; 1 unless it is another one's. */
+    readonly node?: number;
   }): Promise<{ readonly instance: OpenEngineInstance; unlock(): Promise<void> }>;
 }
 

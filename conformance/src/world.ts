@@ -117,9 +117,9 @@ class World implements EngineWorld {
       definition: this.#definition,
       configOn: (meta) => this.#outside.configOn(meta),
       module: this.#options.module,
-      open: async ({ dir, meta, fs = nodeFileSystem, clock = systemClock }) => {
+      open: async ({ dir, meta, fs = nodeFileSystem, clock = systemClock, node = 1 }) => {
         const config = this.#outside.configOn(meta);
-        const { instance, locks } = await this.#open({ dir, meta, fs, clock, config });
+        const { instance, locks } = await this.#open({ dir, meta, fs, clock, config, node });
         return { instance, unlock: () => releaseAll(locks) };
       },
     };
@@ -215,6 +215,7 @@ interface Given {
   readonly fs: FileSystem;
   readonly clock: Clock;
   readonly config: unknown;
+  readonly node?: number;
   readonly signal?: AbortSignal;
 }
 

@@ -50,6 +50,8 @@ class NodeStorage implements Storage {
   readonly #shards = new Map<string, LogShard[]>();
   readonly #loops: readonly Loop[];
   #draining = false;
+  /** Aborted as soon as the node begins to stop: housekeeping of engines is given up, it goes on after the next start. */
+  readonly #leaving = new AbortController();
 
   constructor(options: StorageOptions) {
     const { policy, tuning, ...rest } = options;
@@ -309,6 +311,7 @@ class NodeStorage implements Storage {
   async drain(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
+    this.#leaving.abort();
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     await Promise.all([...this.#logs()].map((log) => log.drain()));
   }
@@ -316,6 +319,7 @@ class NodeStorage implements Storage {
   async close(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     this.#draining = true;
+    this.#leaving.abort();
     this.#stopping.abort();
     for (const log of this.#logs()) log.stop(new StorageError('CLOSED', 'the node is stopping', { where: log.where }));
     await Promise.all(this.#loops.map((loop) => loop.stop()));
@@ -380,7 +384,8 @@ class NodeStorage implements Storage {
   }
 
   async #maintainEngines(): Promise<void> {
-    const { engines, signal, logger } = this.#environment;
+    const { engines, logger } = this.#environment;
+    const { signal } = this.#leaving;
     for (const { name, engine } of engines.values()) {
       if (this.#draining) return;
       try {

@@ -27,13 +27,14 @@ export const nodeChecks: readonly Check[] = [
         const { workshop } = harness;
         if (workshop === undefined) throw new NotClaimed('the harness has no workshop');
         const meta = new MemoryMeta();
-        const start = async (node: string): ReturnType<typeof workshop.open> => {
-          await mkdir(join(dir, node));
-          return await inTime('open', workshop.open({ dir: join(dir, node), meta }));
+        const start = async (node: number): ReturnType<typeof workshop.open> => {
+          const own = join(dir, String(node));
+          await mkdir(own);
+          return await inTime('open', workshop.open({ dir: own, meta, node }));
         };
-        const one = await start('one');
+        const one = await start(1);
         try {
-          const two = await start('two');
+          const two = await start(2);
           try {
             await takeOver(one.instance.engine, two.instance.engine);
           } finally {

@@ -164,10 +164,14 @@ export class S3Engine implements StorageEngine {
   }
 
   async maintain(options: { readonly requestBudget: number; readonly signal: AbortSignal }): Promise<void> {
-    await this.#parts.medium.confirmed();
     const { requestBudget, signal } = options;
-    const used = await this.#parts.compaction.run(requestBudget, signal);
-    await this.#parts.sweeper.run(requestBudget - used, signal);
+    await untilAborted(this.#maintain(requestBudget, signal), signal);
+  }
+
+  async #maintain(requests: number, signal: AbortSignal): Promise<void> {
+    await this.#parts.medium.confirmed();
+    const used = await this.#parts.compaction.run(requests, signal);
+    if (!signal.aborted) await this.#parts.sweeper.run(requests - used, signal);
   }
 
   async close(): Promise<void> {
@@ -202,5 +206,21 @@ export class S3Engine implements StorageEngine {
     if ((await this.#segments.find(id)) !== undefined)
       return new StorageError('SEGMENT_EXISTS', 'There is such a segment', { where: id });
     return new StorageError('FENCED', 'Another process writes for this node', { where: id, outcome: 'none' });
+  }
+}
+
+/** Whoever waits need not wait any longer: the work stops at its next step, or when the engine is closed. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let leave = (): void => {};
+  const aborted = new Promise<void>((resolve) => {
+    leave = resolve;
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) resolve();
+  });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', leave);
+    work.catch(() => {}); // nobody waits for it any more
   }
 }
