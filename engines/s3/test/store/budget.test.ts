@@ -134,3 +134,11 @@ test('puts and gets have budgets apart, and without one nobody waits', () => {
   for (let i = 0; i < 1000; i++) expect(budget.take('put', 'hot')).toBeUndefined();
   expect(budget.delayMs('put')).toBe(0);
 });
+
+test('the burst may arrive last and all others first: the hour still has no more', async () => {
+  const asking = new Asking(400);
+  for (let i = 0; i < 500; i++) void asking.ask('hot');
+  await asking.clock.advance(2 * HOUR_MS);
+  const arrivals = asking.passed.map(({ at }) => (at === 0 ? MINUTE_MS : at)).filter((at) => at >= MINUTE_MS);
+  expect(arrivals.filter((at) => at < MINUTE_MS + HOUR_MS).length).toBeLessThanOrEqual(400);
+});
