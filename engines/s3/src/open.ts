@@ -1,7 +1,8 @@
-import type { EngineContext, StorageEngine, StorageError } from '@robustmq/core';
+import type { EngineContext, StorageEngine } from '@robustmq/core';
 import { Compaction } from './compaction.ts';
 import { S3Engine } from './engine.ts';
 import type { Environment } from './environment.ts';
+import { HealthBoard } from './health-board.ts';
 import { openImage } from './image/image-reader.ts';
 import { IndexCache } from './image/index-cache.ts';
 import { Images } from './images.ts';
@@ -33,7 +34,9 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
   const objectStore = given ?? (await openStore(settings, clock));
   const budget = new RequestBudget(settings.requestBudget, clock);
   const meter = new Meter(instance, metrics, settings.prices, (report) => ctx.usage(report));
+  const health = new HealthBoard((report) => ctx.health(report));
   let isConditional = false;
+  let root = settings.prefix;
   const store = steadyStore({
     store: objectStore,
     settings,
@@ -41,28 +44,22 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
     meter,
     clock,
     random,
-    logger,
     isConditional: () => isConditional,
-    health: (report) => ctx.health(report),
-    usage: (report) => ctx.usage(report),
+    checkKey: () => `${root}probe/${random.uuid()}`,
+    health: (report) => health.tell('store', report),
   });
   const meta = new SteadyMeta(ctx.meta, clock);
   try {
     const cluster = await clusterOf(meta, random);
     const names = new ObjectNames(settings.prefix, cluster);
-    const troubled = (error: StorageError | undefined): void =>
-      ctx.health(
-        error === undefined
-          ? { status: 'ok', detail: '' }
-          : { status: 'failed', detail: `${error.code}: ${error.message}. ${error.hint ?? ''}` },
-      );
+    root = names.root;
     const medium = new Medium({
       meta,
       store,
       names,
       clock,
       random,
-      troubled,
+      troubled: (error) => health.tell('medium', error),
       // once the store is there, and before anything is put
       prepare: async () => {
         isConditional = await probe(objectStore, { budget, meter, prefix: names.root, random });
@@ -136,11 +133,10 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
         keep: (object, body) => pieces.put(names.keyOf(object), [body]),
         stored: (object, uids) => objects.stored(object, uids),
         doubt: environment.doubt,
-        fenced: (error) =>
-          ctx.health({ status: 'failed', detail: `${error.code}: ${error.message}. ${error.hint ?? ''}` }),
+        fenced: (error) => health.tell('life', error),
       }),
     });
-    watch(ctx, { window, objects, compaction, budget, pieces });
+    watch(ctx, { window, objects, compaction, budget, pieces, isConditional: () => isConditional });
     return engine;
   } catch (error) {
     meta.close();
@@ -163,7 +159,7 @@ async function probe(
   if (budget.left('put') < 4 * PROBE_REQUESTS) return false;
   for (let request = 0; request < PROBE_REQUESTS; request++) {
     await budget.take('put', 'hot');
-    meter.count('PUT', 'ok', 0, {});
+    meter.count('PUT', { result: 'ok', seconds: 0, bytesOut: 1, bytesIn: 0 });
   }
   try {
     return await probeConditionalCreates(store, prefix, random);
@@ -182,11 +178,18 @@ function watch(
     readonly compaction: Compaction;
     readonly budget: RequestBudget;
     readonly pieces: Pieces;
+    readonly isConditional: () => boolean;
   },
 ): void {
-  const { window, objects, compaction, budget, pieces } = parts;
+  const { window, objects, compaction, budget, pieces, isConditional } = parts;
   const labels = { instance };
   const finite = (value: number): number => (Number.isFinite(value) ? value : -1);
+  metrics.gauge(
+    'robust_s3_conditional_creates',
+    '1 when the probe at the start found that the store creates an object only where there is none, also in a race',
+    () => (isConditional() ? 1 : 0),
+    labels,
+  );
   metrics.gauge('robust_s3_window_bytes', 'Bytes of appends that are not durable yet', () => window.used, labels);
   metrics.gauge('robust_s3_garbage_objects', 'Objects that wait to be deleted', () => objects.garbage, labels);
   metrics.gauge(

@@ -90,12 +90,13 @@ const ADVICE: Readonly<Record<StoreTrouble, Advice>> = {
   },
 };
 
-export function asStorageError(error: StoreError, where: string): StorageError {
+/** @param mayBeApplied by any try */
+export function asStorageError(error: StoreError, where: string, mayBeApplied: boolean): StorageError {
   const { code, retryable, hint } = ADVICE[error.trouble];
   return new StorageError(code, error.message, {
     where,
     retryable,
-    outcome: error.mayBeApplied ? 'unknown' : 'none',
+    outcome: mayBeApplied ? 'unknown' : 'none',
     cause: error,
     ...(hint === '' ? {} : { hint }),
   });

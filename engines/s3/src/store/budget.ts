@@ -10,6 +10,8 @@ export interface BudgetSettings {
 }
 
 const HOUR_MS = 3_600_000;
+/** A request is on the bill when it arrives, this much later than it was let through at the most. */
+const SLACK_MS = 60_000;
 /** This share of an hour's requests may be made at once, after a time without any. */
 const BURST = 0.1;
 /** Housekeeping leaves this share of the burst to others. */
@@ -17,7 +19,7 @@ const KEPT_FROM_UPKEEP = 0.25;
 const LANES: readonly Lane[] = ['hot', 'cold', 'upkeep'];
 
 /**
- * Requests that may be made. In no window of an hour more are let through than are set: what may come at once and what is added in an hour
+ * Requests that may be made. In no window of an hour more arrive at the store than are set: what may come at once and what is added in an hour
  * make up the budget together. Who waits is served in order, live data before archived data before housekeeping.
  */
 export class RequestBudget {
@@ -49,7 +51,6 @@ export class RequestBudget {
 }
 
 interface Waiting {
-  readonly lane: Lane;
   resolve(): void;
   reject(error: StorageError): void;
 }
@@ -58,7 +59,7 @@ class Bucket {
   readonly #clock: Clock;
   readonly #burst: number;
   readonly #perMs: number;
-  readonly #waiting: Record<Lane, Waiting[]> = { hot: [], cold: [], upkeep: [] };
+  readonly #waiting: Readonly<Record<Lane, Set<Waiting>>> = { hot: new Set(), cold: new Set(), upkeep: new Set() };
   #tokens: number;
   #at: number;
   #timer: Timer | undefined;
@@ -67,26 +68,31 @@ class Bucket {
   constructor(perHour: number, clock: Clock) {
     this.#clock = clock;
     this.#burst = Math.max(1, Math.floor(perHour * BURST));
-    this.#perMs = (perHour - this.#burst) / HOUR_MS;
+    this.#perMs = (perHour - this.#burst) / (HOUR_MS + SLACK_MS);
     this.#tokens = this.#burst;
     this.#at = clock.monotonic();
   }
 
   take(lane: Lane, signal: AbortSignal | undefined): Promise<void> | undefined {
     if (this.#closed) return Promise.reject(closed());
+    if (signal?.aborted === true) return Promise.reject(givenUp());
     this.#refill();
     if (this.#tokens >= this.#least(lane) && this.#isNext(lane)) {
       this.#tokens--;
       return undefined;
     }
     return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
-        this.#waiting[lane] = this.#waiting[lane].filter((one) => one !== waiting);
-        reject(new StorageError('ABORTED', 'The request was given up before the budget allowed it'));
+      const queue = this.#waiting[lane];
+      const leave = (): void => {
+        queue.delete(waiting);
+        signal?.removeEventListener('abort', giveUp);
       };
-      const leave = (): void => signal?.removeEventListener('abort', giveUp);
+      const giveUp = (): void => {
+        leave();
+        reject(givenUp());
+        this.#arm();
+      };
       const waiting: Waiting = {
-        lane,
         resolve: () => {
           leave();
           resolve();
@@ -97,14 +103,14 @@ class Bucket {
         },
       };
       signal?.addEventListener('abort', giveUp, { once: true });
-      this.#waiting[lane].push(waiting);
+      queue.add(waiting);
       this.#arm();
     });
   }
 
   delayMs(): number {
     this.#refill();
-    const missing = this.#least('hot') + this.#waiting.hot.length - this.#tokens;
+    const missing = this.#least('hot') + this.#waiting.hot.size - this.#tokens;
     return missing <= 0 ? 0 : Math.ceil(missing / this.#perMs);
   }
 
@@ -116,7 +122,7 @@ class Bucket {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
-    for (const lane of LANES) for (const { reject } of this.#waiting[lane].splice(0)) reject(closed());
+    for (const lane of LANES) for (const waiting of [...this.#waiting[lane]]) waiting.reject(closed());
   }
 
   /** Tokens that must be there for one of this lane to be taken. */
@@ -125,7 +131,7 @@ class Bucket {
   }
 
   #isNext(lane: Lane): boolean {
-    return LANES.slice(0, LANES.indexOf(lane) + 1).every((before) => this.#waiting[before].length === 0);
+    return LANES.slice(0, LANES.indexOf(lane) + 1).every((before) => this.#waiting[before].size === 0);
   }
 
   #refill(): void {
@@ -134,12 +140,15 @@ class Bucket {
     this.#at = now;
   }
 
+  /** For the first in line: who comes later may be the first. */
   #arm(): void {
-    const lane = LANES.find((one) => this.#waiting[one].length > 0);
-    if (this.#timer !== undefined || lane === undefined || this.#closed) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const lane = LANES.find((one) => this.#waiting[one].size > 0);
+    if (lane === undefined || this.#closed) return;
+    this.#refill();
     const delay = Math.max(0, (this.#least(lane) - this.#tokens) / this.#perMs);
     this.#timer = this.#clock.timer(Math.ceil(delay), () => {
-      this.#timer = undefined;
       this.#serve();
       this.#arm();
     });
@@ -148,16 +157,20 @@ class Bucket {
   #serve(): void {
     this.#refill();
     for (const lane of LANES) {
-      while (this.#waiting[lane].length > 0 && this.#tokens >= this.#least(lane)) {
+      for (const waiting of [...this.#waiting[lane]]) {
+        // a later lane never goes first
+        if (this.#tokens < this.#least(lane)) return;
         this.#tokens--;
-        this.#waiting[lane].shift()?.resolve();
+        waiting.resolve();
       }
-      // a later lane never goes first
-      if (this.#waiting[lane].length > 0) return;
     }
   }
 }
 
 function closed(): StorageError {
   return new StorageError('CLOSED', 'The engine is closed', { outcome: 'none' });
+}
+
+function givenUp(): StorageError {
+  return new StorageError('ABORTED', 'The request was given up before the budget allowed it', { outcome: 'none' });
 }

@@ -1,4 +1,4 @@
-import { type Clock, StorageError, type Timer } from '@robustmq/core';
+import { type Clock, StorageError } from '@robustmq/core';
 import type { Lane } from './steady-store.ts';
 
 export interface LaneSettings {
@@ -24,52 +24,56 @@ export class Lanes {
     this.#coldPace = new Pace(settings.coldGetsPerSecond, clock);
   }
 
-  /** Runs `request` when the lane has room. @throws CLOSED */
-  async run<T>(lane: Lane, request: () => Promise<T>): Promise<T> {
+  /** Runs `request` when the lane has room. @throws ABORTED when `signal` fires before */
+  async run<T>(lane: Lane, signal: AbortSignal, request: () => Promise<T>): Promise<T> {
     const gate = this.#gates[lane];
-    await gate.enter();
+    await gate.enter(signal);
     try {
-      if (lane === 'cold') await this.#coldPace.next();
+      if (lane === 'cold') await this.#coldPace.next(signal);
       return await request();
     } finally {
       gate.leave();
     }
-  }
-
-  close(): void {
-    for (const gate of Object.values(this.#gates)) gate.close();
-    this.#coldPace.close();
   }
 }
 
 class Gate {
   readonly #limit: number;
   #inside = 0;
-  #closed = false;
-  #waiting: { resolve(): void; reject(error: StorageError): void }[] = [];
+  readonly #waiting = new Set<() => void>();
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  enter(): Promise<void> | undefined {
-    if (this.#closed) return Promise.reject(closed());
+  enter(signal: AbortSignal): Promise<void> | undefined {
+    if (signal.aborted) return Promise.reject(givenUp());
     if (this.#inside < this.#limit) {
       this.#inside++;
       return undefined;
     }
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiting.delete(enter);
+        signal.removeEventListener('abort', giveUp);
+      };
+      const enter = (): void => {
+        leave();
+        resolve();
+      };
+      const giveUp = (): void => {
+        leave();
+        reject(givenUp());
+      };
+      this.#waiting.add(enter);
+      signal.addEventListener('abort', giveUp, { once: true });
+    });
   }
 
   leave(): void {
-    const next = this.#waiting.shift();
+    const [next] = this.#waiting;
     if (next === undefined) this.#inside--;
-    else next.resolve(); // its place stays taken
-  }
-
-  close(): void {
-    this.#closed = true;
-    for (const { reject } of this.#waiting.splice(0)) reject(closed());
+    else next(); // its place stays taken
   }
 }
 
@@ -79,8 +83,6 @@ class Pace {
   readonly #intervalMs: number;
   readonly #burstMs: number;
   #free: number;
-  #closed = false;
-  readonly #timers = new Map<Timer, () => void>();
 
   constructor(perSecond: number, clock: Clock) {
     this.#clock = clock;
@@ -89,30 +91,26 @@ class Pace {
     this.#free = clock.monotonic() - this.#burstMs;
   }
 
-  next(): Promise<void> | undefined {
+  next(signal: AbortSignal): Promise<void> | undefined {
+    if (signal.aborted) return Promise.reject(givenUp());
     const now = this.#clock.monotonic();
     this.#free = Math.max(this.#free, now - this.#burstMs) + this.#intervalMs;
     const delay = this.#free - now;
-    if (delay <= 0 || this.#closed) return undefined;
-    return new Promise((resolve) => {
+    if (delay <= 0) return undefined;
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        timer.cancel();
+        reject(givenUp());
+      };
       const timer = this.#clock.timer(delay, () => {
-        this.#timers.delete(timer);
+        signal.removeEventListener('abort', giveUp);
         resolve();
       });
-      this.#timers.set(timer, resolve);
+      signal.addEventListener('abort', giveUp, { once: true });
     });
-  }
-
-  close(): void {
-    this.#closed = true;
-    for (const [timer, resolve] of this.#timers) {
-      timer.cancel();
-      resolve();
-    }
-    this.#timers.clear();
   }
 }
 
-function closed(): StorageError {
-  return new StorageError('CLOSED', 'The engine is closed', { outcome: 'none' });
+function givenUp(): StorageError {
+  return new StorageError('ABORTED', 'The request was given up before it was sent', { outcome: 'none' });
 }

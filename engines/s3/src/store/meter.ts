@@ -1,6 +1,6 @@
 import type { Counter, Histogram, Metrics, SegmentUsage } from '@robustmq/core';
 import type { Prices } from '../settings.ts';
-import type { SteadyOptions } from './steady-store.ts';
+import type { Shares } from './steady-store.ts';
 
 export const requestName = ['PUT', 'POST', 'LIST', 'GET', 'HEAD', 'DELETE'] as const;
 type Request = (typeof requestName)[number];
@@ -12,6 +12,17 @@ export function priceOf(request: Request, prices: Prices): number {
   if (request === 'DELETE') return 0;
   return (request === 'GET' || request === 'HEAD' ? prices.per1000Gets : prices.per1000Puts) / 1000;
 }
+
+/** One try of a request. */
+export interface Tried {
+  /** `ok`, or what went wrong. */
+  readonly result: string;
+  readonly seconds: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+}
+
+const NOBODY: Shares = [{ segment: '', share: 1 }];
 
 /** Counts requests as the bill does: each try, for the instance and for the segments it was made for. */
 export class Meter {
@@ -42,21 +53,15 @@ export class Meter {
     });
   }
 
-  count(
-    request: Request,
-    result: string,
-    seconds: number,
-    options: SteadyOptions & { readonly bytesOut?: number; readonly bytesIn?: number },
-  ): void {
+  /** @param shares for whom it was made; nobody: housekeeping */
+  count(request: Request, { result, seconds, bytesOut, bytesIn }: Tried, shares: Shares = NOBODY): void {
     this.#counter(request, result).value++;
     this.#seconds.get(request)?.observe(seconds);
-    const bytesOut = options.bytesOut ?? 0;
-    const bytesIn = result === 'ok' ? (options.bytesIn ?? 0) : 0;
     const cost = priceOf(request, this.#prices) + (bytesIn / 1e9) * this.#prices.perGbRead;
     this.#bytesOut.value += bytesOut;
     this.#bytesIn.value += bytesIn;
     this.#cost.value += cost;
-    for (const { segment, share } of options.for ?? [{ segment: '', share: 1 }])
+    for (const { segment, share } of shares)
       this.#usage({
         segment,
         puts: request === 'PUT' || request === 'POST' ? share : 0,

@@ -38,7 +38,7 @@ export async function openMinioStore(settings: S3Settings, clock: Clock): Promis
     maxSockets: settings.hotRequests + settings.coldRequests + settings.uploads,
   });
   const chain = profile === undefined ? fromNodeProviderChain() : fromIni({ profile });
-  const signals = new AsyncLocalStorage<AbortSignal>();
+  const exchanges = new AsyncLocalStorage<Exchange>();
   const client = new MinioClient({
     endPoint: url.hostname,
     ...(url.port === '' ? {} : { port: Number(url.port) }),
@@ -46,7 +46,7 @@ export async function openMinioStore(settings: S3Settings, clock: Clock): Promis
     region,
     pathStyle: settings.pathStyle ?? endpoint !== undefined,
     transportAgent: agent,
-    transport: transportOf(isTls ? httpsRequest : httpRequest, signals),
+    transport: transportOf(isTls ? httpsRequest : httpRequest, exchanges),
     // whoever retries must know what may have been applied
     retryOptions: { disableRetry: true },
     ...(accessKeyId !== undefined && secretAccessKey !== undefined
@@ -54,23 +54,31 @@ export async function openMinioStore(settings: S3Settings, clock: Clock): Promis
       : // the library asks it for nothing else
         { credentialsProvider: { getCredentials: async () => credentialsOf(await chain()) } as unknown as Provider }),
   });
-  return new MinioStore({ client, settings, clock, signals, closeSockets: () => agent.destroy() });
+  return new MinioStore({ client, settings, clock, exchanges, closeSockets: () => agent.destroy() });
 }
 
 type ClientOptions = ConstructorParameters<typeof Client>[0];
 type Provider = NonNullable<ClientOptions['credentialsProvider']>;
 type Transport = NonNullable<ClientOptions['transport']>;
 
+/** What goes into a call and out of it beside the library. */
+interface Exchange {
+  readonly signal: AbortSignal;
+  /** Of the answer. */
+  status?: number;
+}
+
 /**
- * How the library sends. It takes no signal, so that comes in beside the call. And it drops an answer with a status that it would retry, unread, with its
- * connection: such a status is hidden from it, and read from the error's code afterwards.
+ * How the library sends. It takes no signal and its errors have no status, so these come in and go out beside the call. And it drops an answer with a
+ * status that it would retry, unread, with its connection: such a status is hidden from it.
  */
-function transportOf(request: typeof httpRequest, signals: AsyncLocalStorage<AbortSignal>): Transport {
+function transportOf(request: typeof httpRequest, exchanges: AsyncLocalStorage<Exchange>): Transport {
   const transport: Pick<Transport, 'request'> = {
     request: ((options: RequestOptions, answer: (response: IncomingMessage) => void) => {
-      const signal = signals.getStore();
-      return request({ ...options, ...(signal === undefined ? {} : { signal }) }, (response) => {
+      const exchange = exchanges.getStore();
+      return request({ ...options, ...(exchange === undefined ? {} : { signal: exchange.signal }) }, (response) => {
         const { statusCode = 0 } = response;
+        if (exchange !== undefined) exchange.status = statusCode;
         if (statusCode >= 500 || statusCode === 408 || statusCode === 429) response.statusCode = HIDDEN + statusCode;
         answer(response);
       });
@@ -93,7 +101,7 @@ interface Parts {
   readonly client: Client;
   readonly settings: S3Settings;
   readonly clock: Clock;
-  readonly signals: AsyncLocalStorage<AbortSignal>;
+  readonly exchanges: AsyncLocalStorage<Exchange>;
   closeSockets(): void;
 }
 
@@ -102,14 +110,14 @@ class MinioStore implements ObjectStore {
   readonly #client: Client;
   readonly #settings: S3Settings;
   readonly #clock: Clock;
-  readonly #signals: AsyncLocalStorage<AbortSignal>;
+  readonly #exchanges: AsyncLocalStorage<Exchange>;
   readonly #closeSockets: () => void;
 
-  constructor({ client, settings, clock, signals, closeSockets }: Parts) {
+  constructor({ client, settings, clock, exchanges, closeSockets }: Parts) {
     this.#client = client;
     this.#settings = settings;
     this.#clock = clock;
-    this.#signals = signals;
+    this.#exchanges = exchanges;
     this.#closeSockets = closeSockets;
     this.where = `${settings.endpoint ?? `AWS ${settings.region}`}, bucket ${settings.bucket}`;
   }
@@ -278,11 +286,12 @@ class MinioStore implements ObjectStore {
     read: (response: IncomingMessage) => Promise<T>,
   ): Promise<T> {
     return withDeadline(this.#clock, this.#settings.requestTimeoutMs, { what, signal }, async (abort) => {
+      const exchange: Exchange = { signal: abort };
       try {
-        return await this.#signals.run(abort, () => this.#send(request, read, abort));
+        return await this.#exchanges.run(exchange, () => this.#send(request, read, abort));
       } catch (error) {
         if (error instanceof StoreError) throw error;
-        throw storeError(failureOf(error), what);
+        throw storeError(failureOf(error, exchange.status), what);
       }
     });
   }
@@ -331,13 +340,14 @@ function wholeOf(body: readonly Uint8Array[]): Buffer {
   return body.length <= 1 ? Buffer.from(first.buffer, first.byteOffset, first.byteLength) : Buffer.concat(body);
 }
 
-function failureOf(error: unknown): Parameters<typeof storeError>[0] {
+function failureOf(error: unknown, status: number | undefined): Parameters<typeof storeError>[0] {
   if (!(error instanceof Error)) return { message: String(error), cause: error };
   // an answer of the store has its code; a socket's failure Node's
-  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
+  const { code } = error as { code?: unknown };
   return {
-    code: typeof code === 'string' ? code : undefined,
-    status: typeof statusCode === 'number' ? statusCode : undefined,
+    code: typeof code === 'string' && code !== '' ? code : undefined,
+    // one that was well, before its body was cut, says nothing about the failure
+    status: status !== undefined && status >= 300 ? status : undefined,
     message: error.message,
     cause: error,
   };

@@ -1,4 +1,4 @@
-import type { Clock, EngineHealth, Logger, Random, SegmentUsage } from '@robustmq/core';
+import type { Clock, EngineHealth, Random } from '@robustmq/core';
 import { StorageError } from '@robustmq/core';
 import type { S3Settings } from '../settings.ts';
 import { asStorageError, isPassing } from './advice.ts';
@@ -6,8 +6,9 @@ import { Backoff } from './backoff.ts';
 import type { RequestBudget, RequestKind } from './budget.ts';
 import { Lanes } from './lanes.ts';
 import type { Meter, requestName } from './meter.ts';
-import { type ObjectInfo, type ObjectStore, StoreError } from './port.ts';
+import { type ObjectInfo, type ObjectStore, StoreError, type StoreTrouble } from './port.ts';
 import type { SteadyOptions, SteadyStore } from './steady-store.ts';
+import { type Access, StoreHealth } from './store-health.ts';
 import { putStream } from './stream.ts';
 
 export interface SteadyParts {
@@ -17,11 +18,11 @@ export interface SteadyParts {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly random: Random;
-  readonly logger: Logger;
   /** May conditional creates be used? As the probe has found. */
   isConditional(): boolean;
+  /** A name that no object has, for a request that only shows whether the store serves it. */
+  checkKey(): string;
   health(report: EngineHealth): void;
-  usage(report: SegmentUsage): void;
 }
 
 export function steadyStore(parts: SteadyParts): SteadyStore {
@@ -35,6 +36,11 @@ const REFUSAL_PATIENCE_MS = 5000;
 
 type Request = (typeof requestName)[number];
 
+interface RequestOptions<T> extends SteadyOptions {
+  readonly bytesOut?: number;
+  readonly bytesIn?: (result: T) => number;
+}
+
 class Steady implements SteadyStore {
   readonly where: string;
   readonly #parts: SteadyParts;
@@ -42,34 +48,36 @@ class Steady implements SteadyStore {
   readonly #lanes: Lanes;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
-  #troubled: string | undefined;
+  readonly #health: StoreHealth;
 
   constructor(parts: SteadyParts) {
     this.#parts = parts;
     this.#store = parts.store;
     this.#lanes = new Lanes(parts.settings, parts.clock);
+    this.#health = new StoreHealth({
+      clock: parts.clock,
+      report: (health) => parts.health(health),
+      check: (access) => this.#check(access),
+    });
     this.where = parts.store.where;
   }
 
   async put(key: string, body: readonly Uint8Array[], uid: string, options: SteadyOptions = {}): Promise<void> {
     const bytes = body.reduce((sum, { length }) => sum + length, 0);
-    let mayBeOurs = false;
-    await this.#again('PUT', key, { ...options, bytesOut: bytes }, async (signal) => {
-      const ifAbsent = this.#parts.isConditional();
-      try {
-        await this.#store.put(key, body, { uid, signal, ...(ifAbsent ? { ifAbsent } : {}) });
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error;
-        // what an earlier try of this very call has put is no stranger's
-        if (error.trouble === 'exists' && mayBeOurs && (await this.#isOurs(key, uid, options))) return;
-        if (error.mayBeApplied) mayBeOurs = true;
-        throw error;
-      }
-    });
+    try {
+      await this.#again('PUT', key, { ...options, bytesOut: bytes }, (signal) => {
+        const ifAbsent = this.#parts.isConditional();
+        return this.#store.put(key, body, { uid, signal, ...(ifAbsent ? { ifAbsent } : {}) });
+      });
+    } catch (error) {
+      // of an earlier try, of this call or of something in between
+      if (troubleOf(error) === 'exists' && (await this.#isOurs(key, uid, options))) return;
+      throw error;
+    }
   }
 
   async getRange(key: string, at: number, bytes: number, options: SteadyOptions = {}): Promise<Uint8Array> {
-    return await this.#again('GET', key, { ...options, bytesIn: bytes }, (signal) =>
+    return await this.#again('GET', key, { ...options, bytesIn: ({ length }) => length }, (signal) =>
       this.#store.getRange(key, at, bytes, { signal }),
     );
   }
@@ -79,7 +87,7 @@ class Steady implements SteadyStore {
     bytes: number,
     options: SteadyOptions = {},
   ): Promise<{ readonly bytes: Uint8Array; readonly size: number }> {
-    return await this.#again('GET', key, { ...options, bytesIn: bytes }, (signal) =>
+    return await this.#again('GET', key, { ...options, bytesIn: ({ bytes: tail }) => tail.length }, (signal) =>
       this.#store.getTail(key, bytes, { signal }),
     );
   }
@@ -140,7 +148,7 @@ class Steady implements SteadyStore {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#lanes.close();
+    this.#health.close();
     this.#parts.budget.close();
     await Promise.allSettled([...this.#running]);
     this.#store.close();
@@ -154,24 +162,35 @@ class Steady implements SteadyStore {
     uid: string,
     options: SteadyOptions,
   ): Promise<void> {
-    await this.#again('POST', key, options, async (signal) => {
-      try {
-        await this.#store.completeUpload(key, upload, parts, { signal });
-      } catch (error) {
-        if (!(error instanceof StoreError) || error.trouble !== 'no-upload') throw error;
-        if (!(await this.#isOurs(key, uid, options))) throw error;
-      }
-    });
+    try {
+      await this.#again('POST', key, options, (signal) => this.#store.completeUpload(key, upload, parts, { signal }));
+    } catch (error) {
+      if (troubleOf(error) === 'no-upload' && (await this.#isOurs(key, uid, options))) return;
+      throw error;
+    }
   }
 
+  /** Whether what lies there is of this attempt. Failing to find out, it may be. */
   async #isOurs(key: string, uid: string, options: SteadyOptions): Promise<boolean> {
-    return (await this.head(key, options))?.uid === uid;
+    try {
+      return (await this.head(key, options))?.uid === uid;
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      const { code, message, retryable, hint } = error;
+      throw new StorageError(code, message, {
+        where: `${this.where}, ${key}`,
+        retryable,
+        outcome: 'unknown',
+        cause: error,
+        ...(hint === undefined ? {} : { hint }),
+      });
+    }
   }
 
   #again<T>(
     request: Request,
     key: string,
-    options: SteadyOptions & { readonly bytesOut?: number; readonly bytesIn?: number },
+    options: RequestOptions<T>,
     run: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const running = this.#tryAgain(request, key, options, run);
@@ -184,7 +203,7 @@ class Steady implements SteadyStore {
   async #tryAgain<T>(
     request: Request,
     key: string,
-    options: SteadyOptions & { readonly bytesOut?: number; readonly bytesIn?: number },
+    options: RequestOptions<T>,
     run: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { clock, random, settings } = this.#parts;
@@ -192,94 +211,110 @@ class Steady implements SteadyStore {
       options.signal === undefined ? this.#closing.signal : AbortSignal.any([this.#closing.signal, options.signal]);
     const patienceMs = options.patienceMs ?? settings.patienceMs;
     const backoff = new Backoff(clock, random, patienceMs);
+    const access = ACCESS[request];
     let damaged = 0;
     let mayBeApplied = false;
     for (;;) {
+      let failure: StoreError;
       try {
-        const result = await this.#lanes.run(options.lane ?? 'hot', () => this.#once(request, options, signal, run));
-        this.#isWell();
+        const result = await this.#once(request, options, signal, run);
+        this.#health.isWell(access);
         return result;
       } catch (error) {
-        if (this.#closing.signal.aborted) throw closed(mayBeApplied, error);
-        if (!(error instanceof StoreError)) throw error;
-        if (error.mayBeApplied) mayBeApplied = true;
-        const { trouble } = error;
-        if (trouble === 'truncated') damaged++;
-        const isOver =
-          !isPassing(trouble) ||
-          damaged >= MOST_DAMAGED ||
-          (isRefusal(trouble) && backoff.elapsedMs >= Math.min(patienceMs, REFUSAL_PATIENCE_MS));
-        if (!isOver && (await backoff.wait(signal))) continue;
-        const failure = asStorageError(
-          mayBeApplied && !error.mayBeApplied
-            ? new StoreError(trouble, error.message, {
-                mayBeApplied,
-                code: error.code,
-                status: error.status,
-                cause: error,
-              })
-            : error,
-          `${this.where}, ${key}`,
-        );
-        if (this.#closing.signal.aborted) throw closed(mayBeApplied, error);
-        this.#isTroubled(failure);
-        throw failure;
+        if (!(error instanceof StoreError) && !signal.aborted) throw error;
+        if (error instanceof StoreError && error.mayBeApplied && CHANGES.has(access)) mayBeApplied = true;
+        if (this.#closing.signal.aborted) throw ended('CLOSED', 'The engine is closed', mayBeApplied, error);
+        if (!(error instanceof StoreError)) throw ended('ABORTED', 'The request was given up', mayBeApplied, error);
+        failure = error;
       }
+      const { trouble } = failure;
+      // the store has looked, so it is there and lets us
+      if (trouble === 'not-found' || trouble === 'exists') this.#health.isWell(access);
+      if (trouble === 'truncated') damaged++;
+      const isOver =
+        !isPassing(trouble) ||
+        damaged >= MOST_DAMAGED ||
+        (isRefusal(trouble) && backoff.elapsedMs >= Math.min(patienceMs, REFUSAL_PATIENCE_MS));
+      if (!isOver && (await backoff.wait(signal))) continue;
+      if (this.#closing.signal.aborted) throw ended('CLOSED', 'The engine is closed', mayBeApplied, failure);
+      if (signal.aborted) throw ended('ABORTED', 'The request was given up', mayBeApplied, failure);
+      const error = asStorageError(failure, `${this.where}, ${key}`, mayBeApplied);
+      this.#health.isWrong(access, trouble, error);
+      throw error;
     }
   }
 
   async #once<T>(
     request: Request,
-    options: SteadyOptions & { readonly bytesOut?: number; readonly bytesIn?: number },
+    options: RequestOptions<T>,
     signal: AbortSignal,
     run: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const { budget, meter, clock } = this.#parts;
+    const { budget } = this.#parts;
+    const { lane = 'hot' } = options;
     const kind = kindOf(request);
-    if (kind !== undefined) await budget.take(kind, options.lane ?? 'hot', signal);
+    // before it takes a place in the lane, where those would wait behind it who have a budget left
+    if (kind !== undefined) await budget.take(kind, lane, signal);
+    return await this.#lanes.run(lane, signal, () => this.#send(request, options, signal, run));
+  }
+
+  async #send<T>(
+    request: Request,
+    options: RequestOptions<T>,
+    signal: AbortSignal,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { meter, clock } = this.#parts;
     const began = clock.monotonic();
-    let result = 'ok';
+    const seconds = (): number => (clock.monotonic() - began) / 1000;
+    const { for: shares, bytesOut = 0, bytesIn } = options;
     try {
-      return await run(signal);
+      const result = await run(signal);
+      meter.count(request, { result: 'ok', seconds: seconds(), bytesOut, bytesIn: bytesIn?.(result) ?? 0 }, shares);
+      return result;
     } catch (error) {
-      result = error instanceof StoreError ? error.trouble : 'error';
+      const result = error instanceof StoreError ? error.trouble : 'error';
+      meter.count(request, { result, seconds: seconds(), bytesOut, bytesIn: 0 }, shares);
       throw error;
-    } finally {
-      meter.count(request, result, (clock.monotonic() - began) / 1000, options);
     }
   }
 
-  #isWell(): void {
-    if (this.#troubled === undefined) return;
-    this.#troubled = undefined;
-    this.#parts.health({ status: 'ok', detail: '' });
-  }
-
-  #isTroubled(error: StorageError): void {
-    const { code, message, hint } = error;
-    // what is wrong with one object is told to whoever reads it
-    if (
-      code !== 'STORE_UNAVAILABLE' &&
-      code !== 'STORE_DENIED' &&
-      code !== 'STORE_MISCONFIGURED' &&
-      code !== 'DISK_FULL'
-    )
-      return;
-    this.#troubled = code;
-    const detail = `${code}: ${message}${hint === undefined ? '' : `. ${hint}`}`;
-    this.#parts.health({ status: code === 'DISK_FULL' ? 'full' : 'failed', detail });
+  /** One request of a kind that has failed, to see whether it still does. */
+  async #check(access: Access): Promise<void> {
+    const options: SteadyOptions = { patienceMs: 0, lane: 'upkeep' };
+    const key = this.#parts.checkKey();
+    if (access === 'read') await this.head(key, options);
+    else if (access === 'list') await this.list({ ...options, prefix: key, limit: 1 });
+    else {
+      if (access === 'write') await this.put(key, [Buffer.from('x')], this.#parts.random.uuid(), options);
+      await this.delete(key, options);
+    }
   }
 }
+
+const ACCESS: Readonly<Record<Request, Access>> = {
+  GET: 'read',
+  HEAD: 'read',
+  LIST: 'list',
+  PUT: 'write',
+  POST: 'write',
+  DELETE: 'delete',
+};
+const CHANGES: ReadonlySet<Access> = new Set<Access>(['write', 'delete']);
 
 function kindOf(request: Request): RequestKind | undefined {
   if (request === 'DELETE') return undefined;
   return request === 'GET' || request === 'HEAD' ? 'get' : 'put';
 }
 
-function isRefusal(trouble: StoreError['trouble']): boolean {
+function isRefusal(trouble: StoreTrouble): boolean {
   return trouble === 'denied' || trouble === 'credentials' || trouble === 'expired' || trouble === 'clock-skew';
 }
 
-function closed(mayBeApplied: boolean, cause: unknown): StorageError {
-  return new StorageError('CLOSED', 'The engine is closed', { outcome: mayBeApplied ? 'unknown' : 'none', cause });
+function troubleOf(error: unknown): StoreTrouble | undefined {
+  return error instanceof StorageError && error.cause instanceof StoreError ? error.cause.trouble : undefined;
+}
+
+function ended(code: 'CLOSED' | 'ABORTED', message: string, mayBeApplied: boolean, cause: unknown): StorageError {
+  return new StorageError(code, message, { outcome: mayBeApplied ? 'unknown' : 'none', cause });
 }

@@ -1,0 +1,27 @@
+import { systemClock, systemRandom } from '@robustmq/core';
+import { afterAll, beforeAll } from 'vitest';
+import { openStore } from '../../src/store/store.ts';
+import { Bucket } from '../support/bucket.ts';
+import { HttpStore } from '../support/http-store.ts';
+import { MemoryStore } from '../support/memory-store.ts';
+import { settingsOf } from '../support/settings.ts';
+import { storeContract } from './contract.ts';
+
+const world = { clock: systemClock, random: systemRandom };
+let http: HttpStore;
+
+beforeAll(async () => {
+  http = await HttpStore.start({ bucket: new Bucket(world) });
+});
+afterAll(() => http.close());
+
+for (const client of ['aws', 'minio'] as const)
+  storeContract(`the client ${client}`, {
+    open: () =>
+      openStore(
+        settingsOf({ endpoint: http.endpoint, client, accessKeyId: 'key', secretAccessKey: 'secret' }),
+        systemClock,
+      ),
+  });
+
+storeContract('the store in memory', { open: async () => new MemoryStore({ bucket: new Bucket(world), ...world }) });
