@@ -184,13 +184,26 @@ export type ArchivePlace = Readonly<Record<string, unknown>>;
 
 /** Core writes what it archives into numbered manifests beside the data, so that the store can be read by itself. */
 export interface ArchiveShelf {
-  /** @throws SEGMENT_UNKNOWN, SEGMENT_LOST, SEGMENT_NOT_SEALED */
+  /** A place never changes. @throws SEGMENT_UNKNOWN, SEGMENT_LOST, SEGMENT_NOT_SEALED */
   place(id: SegmentId): Promise<ArchivePlace>;
   /**
    * Stores an immutable manifest, whole once this has resolved. Core never uses a number twice but to send the same bytes again; numbers grow.
    * @throws IO_ERROR
    */
   putManifest(number: number, bytes: Uint8Array): Promise<void>;
+  /** Idempotent, also for a number that was never used. @throws IO_ERROR */
+  deleteManifest(number: number): Promise<void>;
+}
+
+/** A segment as a manifest names it. */
+export interface ShelvedSegment {
+  readonly id: SegmentId;
+  readonly base: number;
+  readonly end: number;
+  readonly epoch: number;
+  readonly bytes: number;
+  readonly crc: number;
+  readonly place: ArchivePlace;
 }
 
 export interface ArchiveContext<Config = unknown>
@@ -213,6 +226,13 @@ export interface ArchiveReader {
   objects(): AsyncIterable<{ readonly name: string; readonly bytes: number; readonly putAt: number }>;
   /** The name that {@link ArchiveReader.objects} gives what holds the segment at `place`. */
   objectOf(place: ArchivePlace): string;
+  /**
+   * Fills `meta`, an instance's part of one, so that an instance that is opened with it has these segments, where they lie; nothing in the store changes. The
+   * cluster that wrote them is gone for good. May be called again with the same or more segments: a restore may be interrupted.
+   * @returns the incarnation that the instance will have
+   * @throws INSTANCE_CHANGED when `meta` knows another medium
+   */
+  adopt(meta: Meta, segments: readonly ShelvedSegment[]): Promise<{ readonly incarnation: string }>;
   close(): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 /** Everything of core. Engine authors read `engine.ts`, broker authors `adapter.ts` and `broker.ts`. */
 export * from './adapter.ts';
+export * from './archive.ts';
 export * from './batch.ts';
 export * from './broker.ts';
 export * from './compaction.ts';

@@ -8,6 +8,8 @@ import type { Clock, Logger, Metrics, Random } from './world.ts';
 /** What a node hands to `openStorage` (storage.ts). */
 export interface StorageOptions {
   readonly nodeId: number;
+  /** For the manifests of archives. */
+  readonly clusterId?: string;
   readonly meta: Meta;
   /** By instance name. */
   readonly engines: ReadonlyMap<string, EngineInstance>;
@@ -31,6 +33,8 @@ export interface StorageTuning {
   readonly shardWindowBytes: number;
   /** Shards whose segments are moved between engines at once. */
   readonly movesAtOnce: number;
+  /** Time between two documents that say what an archive holds. */
+  readonly manifestIntervalMs: number;
 }
 
 /** One opened engine with what core knows about it. Made by `openInstance` (engine/instance.ts). */

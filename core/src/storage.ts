@@ -7,6 +7,8 @@ import {
   type TopicEvent,
   type TopicOverrides,
 } from './adapter.ts';
+
+import { Manifests } from './archive/manifests.ts';
 import { isStorageError, StorageError } from './errors.ts';
 import { Loop } from './loop.ts';
 import { liveKey } from './shard/chain.ts';
@@ -48,6 +50,7 @@ class NodeStorage implements Storage {
   readonly #producerIds: ProducerIds;
   /** By topic id; created when first asked for. */
   readonly #shards = new Map<string, LogShard[]>();
+  readonly #manifests: Manifests;
   readonly #loops: readonly Loop[];
   #draining = false;
   /** Aborted as soon as the node begins to stop: housekeeping of engines is given up, it goes on after the next start. */
@@ -63,9 +66,18 @@ class NodeStorage implements Storage {
       readers: new ReaderCache(),
       counters: storageCounters(options.metrics),
       signal: this.#stopping.signal,
+      mayDelete: (row) => this.#manifests.mayDelete(row),
     };
     this.#table = new TopicTable(options.meta, policy, options.logger, () => pause(this.#environment, 1000));
     this.#producerIds = new ProducerIds(options.meta, options.random);
+    const { maintenanceIntervalMs, manifestIntervalMs } = this.#environment.tuning;
+    this.#manifests = new Manifests({
+      ...options,
+      cluster: options.clusterId ?? '',
+      table: this.#table,
+      intervalMs: manifestIntervalMs,
+      pause: () => pause(this.#environment, 1000),
+    });
     const { clock, logger } = options;
     const loop = (name: string, intervalMs: number, round: () => Promise<void>) =>
       new Loop({ name, intervalMs, clock, logger, round });
@@ -75,6 +87,7 @@ class NodeStorage implements Storage {
       loop('scan', SCAN_INTERVAL_MS, () => this.#scan()),
       loop('moves', this.#environment.tuning.maintenanceIntervalMs, () => this.#moves()),
       loop('engines', this.#environment.tuning.maintenanceIntervalMs, () => this.#maintainEngines()),
+      loop('manifests', Math.min(maintenanceIntervalMs, manifestIntervalMs), () => this.#manifests.round()),
       loop('pressure', 1000, () => relieve(this.#environment, this.#logs())),
     ];
     this.#watchMetrics();
@@ -82,6 +95,7 @@ class NodeStorage implements Storage {
 
   async start(): Promise<void> {
     await this.#table.start(this.#stopping.signal);
+    await this.#manifests.start(this.#stopping.signal);
     this.#table.listen((event) => this.#follow(event));
     for (const instance of this.#environment.engines.values())
       instance.onHealth(() => this.#loops.find((loop) => loop.name === 'pressure')?.run());
@@ -314,6 +328,7 @@ class NodeStorage implements Storage {
     this.#leaving.abort();
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     await Promise.all([...this.#logs()].map((log) => log.drain()));
+    await this.#manifests.round({ now: true });
   }
 
   async close(): Promise<void> {
@@ -324,6 +339,7 @@ class NodeStorage implements Storage {
     for (const log of this.#logs()) log.stop(new StorageError('CLOSED', 'the node is stopping', { where: log.where }));
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     await this.#table.stopped();
+    await this.#manifests.stopped();
     this.#environment.deadlines.close();
     await this.#environment.readers.close();
   }

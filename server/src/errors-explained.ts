@@ -273,6 +273,14 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
     means: 'The node that holds this shard is down, and its engine keeps data on that node only.',
     todo: 'Start that node.',
   },
+  ARCHIVE_EMPTY: {
+    means: 'The store of the archive was read, and holds no manifest of this cluster.',
+    todo: 'Look at endpoint, bucket and prefix of the instance, and name the cluster with --cluster if the store holds several. A cluster writes its first manifest within a minute after it has archived something.',
+  },
+  RESTORE_UNFINISHED: {
+    means: '`archive restore` was interrupted in this data directory: some topics are there, others are not.',
+    todo: 'Run the same command again, it goes on where it was; or begin with an empty data directory. A node does not start meanwhile.',
+  },
   TOPIC_UNKNOWN: { means: 'There is no topic of this name.', todo: 'Create it, or switch autoCreateTopics on.' },
   TOPIC_EXISTS: { means: 'A topic of this name is there already.', todo: 'Take another name, or alter it.' },
   TOPIC_INVALID: {

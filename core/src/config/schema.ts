@@ -211,6 +211,7 @@ export const CORE_SCHEMA: JsonSchema = {
         default: 2,
         description: 'Shards whose segments are archived, restored or moved to another engine at once',
       },
+      manifestIntervalMs: duration('Time between two documents that say in an archive what it holds', 60_000, 10),
       shardWindowBytes: size('Bytes of appends one shard holds that are not yet durable', 8_388_608, 2_097_152),
     }),
   },

@@ -73,6 +73,10 @@ class GuardedEngine implements StorageEngine {
         checkCount(number, 'number', Number.MAX_SAFE_INTEGER);
         await this.#call('put a manifest', String(number), () => shelf.putManifest(number, bytes));
       },
+      deleteManifest: async (number) => {
+        checkCount(number, 'number', Number.MAX_SAFE_INTEGER);
+        await this.#call('delete a manifest', String(number), () => shelf.deleteManifest(number));
+      },
     };
   }
 

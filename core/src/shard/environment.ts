@@ -10,6 +10,8 @@ export interface ShardEnvironment extends Omit<StorageOptions, 'tuning' | 'polic
   readonly deadlines: Deadlines;
   readonly readers: ReaderCache;
   readonly counters: ShardCounters;
+  /** False for a segment that the newest manifest of its archive still names. */
+  mayDelete(row: { readonly instance: string; readonly id: string }): boolean;
   /** Aborted when the node closes. */
   readonly signal: AbortSignal;
 }
@@ -36,6 +38,7 @@ export const DEFAULT_TUNING: StorageTuning = {
   recoverTimeoutMs: 30_000,
   shardWindowBytes: 32 * 1024 * 1024,
   movesAtOnce: 2,
+  manifestIntervalMs: 60_000,
 };
 
 /** @throws ENGINE_UNKNOWN */

@@ -117,7 +117,7 @@ export async function sweepDeleting(log: ShardLog): Promise<void> {
   const wall = environment.clock.wall();
   // a copy is of no use any longer than what it is a copy of
   const isDue = (row: SegmentRow) => (row.deleteAfter ?? 0) <= wall || (row.kept === true && row.end <= log.logStart);
-  const due = log.deleting.filter(isDue).slice(0, MAX_ROWS);
+  const due = log.deleting.filter((row) => isDue(row) && environment.mayDelete(row)).slice(0, MAX_ROWS);
   const done: SegmentRow[] = [];
   for (const row of due) {
     environment.readers.drop(row.id);

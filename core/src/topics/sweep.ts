@@ -113,6 +113,7 @@ async function deleteSegmentOf(environment: ShardEnvironment, entry: MetaEntry):
   const instance = environment.engines.get(name);
   if (instance === undefined) return false; // not configured now
   if (incarnation !== undefined && incarnation !== instance.engine.incarnation) return true;
+  if (!environment.mayDelete({ instance: name, id })) return false;
   try {
     await instance.engine.delete(id);
     environment.counters.deletedSegments.value++;

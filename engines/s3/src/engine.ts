@@ -55,7 +55,11 @@ export class S3Engine implements StorageEngine {
   }
 
   get shelf(): ArchiveShelf {
-    return { place: (id) => this.#place(id), putManifest: (number, bytes) => this.#putManifest(number, bytes) };
+    return {
+      place: (id) => this.#place(id),
+      putManifest: (number, bytes) => this.#putManifest(number, bytes),
+      deleteManifest: (number) => this.#deleteManifest(number),
+    };
   }
 
   async create(id: string, { base, epoch, state }: CreateOptions): Promise<SegmentWriter> {
@@ -200,6 +204,11 @@ export class S3Engine implements StorageEngine {
   async #putManifest(number: number, bytes: Uint8Array): Promise<void> {
     const { names, store, random } = this.#environment;
     await store.put(names.keyOf(manifestObject(number)), [bytes], random.uuid());
+  }
+
+  async #deleteManifest(number: number): Promise<void> {
+    const { names, store } = this.#environment;
+    await store.delete(names.keyOf(manifestObject(number)));
   }
 
   async #refusal(id: string): Promise<StorageError> {

@@ -14,6 +14,7 @@ import {
   openInstance,
   openStorage,
   type Random,
+  refuseHalfRestored,
   type Storage,
   StorageError,
   systemClock,
@@ -110,6 +111,8 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     readiness.meta = level;
     closing.push({ what: 'meta', run: () => level.close() });
     const meta = world.wrapMeta?.(level) ?? level;
+    // before an engine finds its part of Meta empty
+    await steps.take('meta', () => refuseHalfRestored(meta));
     clusterId = await steps.take('the cluster id in meta', () => clusterIdOf(meta, random));
 
     const engines = new Map<string, EngineInstance>();
@@ -124,6 +127,7 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     const storage = await steps.take('storage', () =>
       openStorage({
         nodeId: config.node.id,
+        ...(clusterId === undefined ? {} : { clusterId }),
         meta,
         engines,
         policy: config.policy,

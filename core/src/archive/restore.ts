@@ -1,0 +1,211 @@
+/**
+ * Topics and chains from the store of an archive, into a Meta that does not know them. Nothing is copied: the segments stay where they lie, and the
+ * instance has them from then on. The steps, in this order, so that one that is interrupted can be done again: a note in Meta that a restore has begun ->
+ * the engine's own rows -> chains -> each topic's row, by which it comes to be -> the note goes. A node does not start on a Meta with the note.
+ */
+import { NO_ARCHIVE, type TopicSettings } from '../adapter.ts';
+import { scopedMeta } from '../engine/scoped-meta.ts';
+import type { ArchiveReader } from '../engine.ts';
+import { RobustError, StorageError } from '../errors.ts';
+import type { Meta, MetaMutation } from '../meta/port.ts';
+import { type RowCodec, rowCodec } from '../meta/row.ts';
+import { headCodec, headKey, liveKey, segmentCodec, segmentKey } from '../shard/chain.ts';
+import { mergeOverrides } from '../topics/settings.ts';
+import { topicCodec, topicKey } from '../topics/table.ts';
+import type { Clock, Random } from '../world.ts';
+import type { ArchivedTopic, ArchiveManifest } from './manifest.ts';
+import { type RestoredChain, restoredChain } from './restored-chain.ts';
+import { compareObjects, type StrayObject } from './verify.ts';
+
+export interface RestoreOptions {
+  readonly meta: Meta;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly reader: ArchiveReader;
+  readonly manifest: ArchiveManifest;
+  /** As the archive's instance is named in the new cluster. */
+  readonly instance: string;
+  /** Names of all its instances, */
+  readonly engines: ReadonlySet<string>;
+  /** and the one for topics whose own is not among them. */
+  readonly defaultEngine: string;
+}
+
+export interface RestoreReport {
+  readonly topics: readonly RestoredTopic[];
+  /** What was put into the store after the manifest was written: it is in no topic. */
+  readonly later: readonly StrayObject[];
+}
+
+export interface RestoredTopic {
+  readonly name: string;
+  readonly engine: string;
+  readonly shards: readonly RestoredShard[];
+}
+
+export interface RestoredShard {
+  readonly shard: number;
+  readonly logStart: number;
+  /** Where new records go on. */
+  readonly next: number;
+  readonly segments: number;
+  readonly bytes: number;
+  /** Offsets between `logStart` and `next` that are not in the archive. */
+  readonly holes: readonly { readonly base: number; readonly end: number }[];
+}
+
+interface Note {
+  readonly cluster: string;
+  readonly manifest: number;
+  readonly instance: string;
+}
+
+const NOTE_KEY = 'restore';
+const noteCodec: RowCodec<Note> = rowCodec('N', 1, ({ cluster, manifest, instance }) => {
+  if (typeof cluster !== 'string' || typeof manifest !== 'number' || typeof instance !== 'string')
+    throw new Error('a field is missing');
+  return { cluster, manifest, instance };
+});
+/** Rows of one commit. */
+const MAX_ROWS = 100;
+const ADOPTED_AT_ONCE = 1000;
+
+/** @throws RESTORE_UNFINISHED */
+export async function refuseHalfRestored(meta: Meta): Promise<void> {
+  const found = await meta.get(NOTE_KEY);
+  if (found !== undefined) throw unfinished(noteCodec.decode(found.value, found.key));
+}
+
+/** @throws TOPIC_EXISTS, INSTANCE_CHANGED, RESTORE_UNFINISHED, IO_ERROR, CORRUPT */
+export async function restoreArchive(options: RestoreOptions): Promise<RestoreReport> {
+  const { meta, random, reader, manifest, instance } = options;
+  const isAgain = await begin(options);
+  const { strays, missing } = compareObjects(reader, manifest);
+  const later: StrayObject[] = [];
+  for await (const object of strays) if (object.isLater) later.push(object);
+  const isThere = ({ place }: { readonly place: Parameters<ArchiveReader['objectOf']>[0] }): boolean =>
+    !missing.has(reader.objectOf(place));
+  const incarnation = await adoptAll(options, isThere);
+  const elapsedMs = options.clock.wall() - manifest.writtenAt;
+  const topics: RestoredTopic[] = [];
+  for (const topic of manifest.topics) {
+    const chains = Array.from({ length: topic.shardCount }, (_, shard) =>
+      restoredChain(
+        topic.shards.find((candidate) => candidate.shard === shard),
+        { topicId: topic.id, shard, instance, incarnation, elapsedMs, isThere },
+      ),
+    );
+    const engine = settingsFor(topic, options).engine;
+    topics.push({ name: topic.name, engine, shards: chains.map(reportOf) });
+    if (isAgain && (await meta.get(topicKey(topic.name))) !== undefined) continue; // it came to be the last time
+    for (const [shard, chain] of chains.entries()) await putChain(options, topic.id, shard, chain);
+    await putTopic(options, topic);
+  }
+  await meta.commit({ id: random.uuid(), deletes: [NOTE_KEY] });
+  return { topics, later };
+}
+
+/** @returns whether the same restore was begun before. */
+async function begin({ meta, random, manifest, instance, reader }: RestoreOptions): Promise<boolean> {
+  const note: Note = { cluster: reader.cluster, manifest: manifest.number, instance };
+  const found = await meta.get(NOTE_KEY);
+  if (found !== undefined) {
+    const before = noteCodec.decode(found.value, found.key);
+    if (before.cluster !== note.cluster || before.manifest !== note.manifest || before.instance !== instance)
+      throw unfinished(before);
+    return true;
+  }
+  for (const { name } of manifest.topics)
+    if ((await meta.get(topicKey(name))) !== undefined)
+      throw new StorageError('TOPIC_EXISTS', `there is a topic ${name} already`, {
+        hint: 'A restore goes into a new data directory: name one with --data',
+      });
+  const result = await meta.commit({
+    id: random.uuid(),
+    guards: [{ key: NOTE_KEY, revision: 0 }],
+    puts: [{ key: NOTE_KEY, value: noteCodec.encode(note) }],
+  });
+  if (!result.ok) throw new StorageError('META_GUARD_FAILED', 'another restore has begun', { where: NOTE_KEY });
+  return false;
+}
+
+async function adoptAll(
+  { meta, manifest, reader, instance }: RestoreOptions,
+  isThere: (segment: ArchivedTopic['shards'][number]['segments'][number]) => boolean,
+): Promise<string> {
+  const scoped = scopedMeta(meta, `engines/${instance}/`);
+  const segments = manifest.topics.flatMap(({ shards }) => shards.flatMap((shard) => shard.segments.filter(isThere)));
+  let { incarnation } = await reader.adopt(scoped, segments.slice(0, ADOPTED_AT_ONCE));
+  for (let at = ADOPTED_AT_ONCE; at < segments.length; at += ADOPTED_AT_ONCE)
+    ({ incarnation } = await reader.adopt(scoped, segments.slice(at, at + ADOPTED_AT_ONCE)));
+  return incarnation;
+}
+
+async function putChain(
+  { meta, random }: RestoreOptions,
+  topicId: string,
+  shard: number,
+  chain: RestoredChain,
+): Promise<void> {
+  const rows = [
+    { key: headKey(topicId, shard), value: headCodec.encode(chain.head) },
+    ...chain.rows.map((row) => ({ key: segmentKey(topicId, shard, row.seq), value: segmentCodec.encode(row) })),
+  ];
+  for (let at = 0; at < rows.length; at += MAX_ROWS)
+    await meta.commit({ id: random.uuid(), puts: rows.slice(at, at + MAX_ROWS) });
+}
+
+async function putTopic(options: RestoreOptions, topic: ArchivedTopic): Promise<void> {
+  const { meta, random } = options;
+  const { id, name, shardCount } = topic;
+  const { shards: _fixed, ...overrides } = mergeOverrides({}, settingsFor(topic, options));
+  const mutation: MetaMutation = {
+    id: random.uuid(),
+    guards: [{ key: topicKey(name), revision: 0 }],
+    puts: [
+      { key: topicKey(name), value: topicCodec.encode({ id, name, shards: shardCount, overrides }) },
+      { key: liveKey(id), value: new Uint8Array(0) },
+    ],
+  };
+  const result = await meta.commit(mutation);
+  if (!result.ok) throw new StorageError('TOPIC_EXISTS', `there is a topic ${name} already`);
+}
+
+/** As they were in force: what the rules of the new cluster say, a shorter retention for instance, must not touch what was restored. */
+function settingsFor({ settings }: ArchivedTopic, options: RestoreOptions): TopicSettings {
+  const { manifest, instance, engines, defaultEngine } = options;
+  const renamed = (name: string): string | undefined => {
+    if (name === manifest.instance) return instance;
+    return engines.has(name) ? name : undefined;
+  };
+  const known = renamed(settings.engine);
+  const engine = known ?? defaultEngine;
+  // what is in the archive stays there until somebody says otherwise
+  const to = renamed(settings.archive.to) ?? instance;
+  return {
+    ...settings,
+    engine,
+    engineSettings: known === undefined ? {} : settings.engineSettings,
+    archive: { ...settings.archive, to: to === engine ? NO_ARCHIVE : to },
+  };
+}
+
+function reportOf({ head, rows }: RestoredChain, shard: number): RestoredShard {
+  const there = rows.filter(({ state }) => state === 'SEALED');
+  return {
+    shard,
+    logStart: head.logStart,
+    next: head.reserved,
+    segments: there.length,
+    bytes: there.reduce((sum, row) => sum + row.bytes, 0),
+    holes: rows.filter(({ state }) => state === 'LOST').map(({ base, end }) => ({ base, end })),
+  };
+}
+
+function unfinished({ cluster, manifest, instance }: Note): RobustError {
+  return new RobustError(
+    'RESTORE_UNFINISHED',
+    `a restore of manifest ${manifest} of cluster ${cluster} into instance ${instance} was not finished`,
+    { hint: 'Do it again with the same words, or begin with an empty data directory' },
+  );
+}
