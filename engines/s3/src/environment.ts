@@ -25,6 +25,8 @@ export interface Environment {
   openImage(segment: string, place: Place): Promise<SegmentReader>;
   /** An object could not be put, as far as anybody knows: nothing leads to it and nothing will, and it is deleted once it can not arrive any more. */
   doubt(object: string): void;
+  /** A try to put an object ended without a word, and another one put it: the first may still arrive. */
+  strayed(object: string): void;
   /** What is cached of an object goes. */
   forget(object: string): void;
 }

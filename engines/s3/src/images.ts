@@ -107,11 +107,16 @@ export class Images {
     const object = segmentObject(request.id, request.range, uid);
     await this.#plan(object, { kind: 'segment', state: 'planned' });
     let objectBytes: number;
+    let strayed = false;
     try {
       objectBytes = await store.putStream(names.keyOf(object), chunks, uid, {
         for: [{ segment: request.id, share: 1 }],
         lane: request.lane,
         partBytes,
+        strayed: () => {
+          strayed = true;
+          this.#environment.strayed(object);
+        },
         begun: (upload) => this.#plan(object, { kind: 'segment', state: 'planned', upload }),
       });
     } catch (error) {
@@ -119,7 +124,7 @@ export class Images {
       throw error;
     }
     const place: Place = { object, at: 0, bytes: objectBytes, objectBytes };
-    const [committed] = await this.#commit(object, [{ request, place, summary: summary() }]);
+    const [committed] = await this.#commit(object, strayed, [{ request, place, summary: summary() }]);
     return { place, summary: summary(), committed: committed ?? false };
   }
 
@@ -152,6 +157,7 @@ export class Images {
     const uid = random.uuid();
     const alone = gathered.length === 1 ? gathered[0]?.request : undefined;
     const object = alone === undefined ? sharedObject(life.name, uid) : segmentObject(alone.id, alone.range, uid);
+    let strayed = false;
     const objectBytes = gathered.reduce((sum, { image }) => sum + image.length, 0);
     await this.#plan(object, { kind: 'segment', state: 'planned' });
     try {
@@ -161,6 +167,10 @@ export class Images {
         uid,
         {
           for: gathered.map(({ request, image }) => ({ segment: request.id, share: image.length / objectBytes })),
+          strayed: () => {
+            strayed = true;
+            this.#environment.strayed(object);
+          },
           lane: gathered.every(({ request }) => request.lane === 'upkeep') ? 'upkeep' : 'hot',
         },
       );
@@ -174,7 +184,7 @@ export class Images {
       at += image.length;
       return { request, place, summary };
     });
-    const committed = await this.#commit(object, placed);
+    const committed = await this.#commit(object, strayed, placed);
     for (const [i, { resolve, summary }] of gathered.entries()) {
       const place = placed[i]?.place;
       if (place !== undefined) resolve({ place, summary, committed: committed[i] ?? false });
@@ -195,10 +205,16 @@ export class Images {
   /** The object is whole: one row for it, and one for each segment in it, each atomic alone. */
   async #commit(
     object: string,
+    strayed: boolean,
     placed: readonly { readonly request: ImageRequest; readonly place: Place; readonly summary: ImageSummary }[],
   ): Promise<boolean[]> {
     const { meta, life, random, objects } = this.#environment;
-    const stored = objectCodec.encode({ kind: 'segment', state: 'stored', life: life.name });
+    const stored = objectCodec.encode({
+      kind: 'segment',
+      state: 'stored',
+      life: life.name,
+      ...(strayed ? { strayed } : {}),
+    });
     const results = await meta.commitEach([
       { id: random.uuid(), guards: [life.guard], puts: [{ key: objectKey(object), value: stored }] },
       ...placed.map(({ request, place, summary }) => {

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
  *     <h4>/seg/<segment>/<base>-<end>-e<epoch>-<uid>        one sealed segment
  *     <h4>/seg/shared/<node>-<life>-<uid>                   several small ones
  *     <h4>/state/<segment>/<uid>                            core's state at the beginning of one, when it is large
+ *     probe/<node>-<life>-<uid>-<number>                    of no meaning, and deleted again
  *     manifest/<number>                                     what is in the archive
  *     medium                                                the mark
  */
@@ -48,6 +49,13 @@ export function sharedObject(life: string, uid: string): string {
 export function stateObject(id: string, uid: string): string {
   return spread(`state/${id}/${short(uid)}`);
 }
+
+/** What a life puts only to see whether the store serves it: few names, so that what is left of them can be deleted without a LIST. */
+export function probeObjects(life: string, uid: string): string[] {
+  return Array.from({ length: PROBES }, (_, number) => `probe/${life}-${short(uid)}-${number}`);
+}
+
+const PROBES = 8;
 
 export function manifestObject(number: number): string {
   return `${MANIFEST_PREFIX}${padded(number)}`;

@@ -7,6 +7,8 @@ export class ObjectTable {
   readonly #garbage = new Set<string>();
   /** Put requests that failed may still arrive: until then, in monotonic ms. */
   readonly #doubtful = new Map<string, number>();
+  /** The same of objects that are there, and may come again when they are deleted too soon. */
+  readonly #strayed = new Map<string, number>();
 
   get garbage(): number {
     return this.#garbage.size + this.#doubtful.size;
@@ -14,14 +16,19 @@ export class ObjectTable {
 
   /** Rows lead to it from the segments with these uids, and from no other. */
   stored(object: string, uids: Iterable<string>): void {
-    if (this.#garbage.has(object)) return;
+    if (this.#garbage.has(object) || this.#doubtful.has(object)) return;
     const users = new Set(uids);
     if (users.size > 0) {
       this.#users.set(object, users);
     } else {
       this.#users.delete(object);
-      this.#garbage.add(object);
+      this.#drop(object);
     }
+  }
+
+  /** A put of it that nobody waits for may arrive until then. */
+  strayed(object: string, until: number): void {
+    this.#strayed.set(object, until);
   }
 
   /** No row of the segment leads to it any more. */
@@ -32,7 +39,14 @@ export class ObjectTable {
     users.delete(uid);
     if (users.size > 0) return;
     this.#users.delete(object);
-    this.#garbage.add(object);
+    this.#drop(object);
+  }
+
+  #drop(object: string): void {
+    const until = this.#strayed.get(object);
+    if (until === undefined) this.#garbage.add(object);
+    else this.#doubtful.set(object, until);
+    this.#strayed.delete(object);
   }
 
   /** No row leads to it or ever will, but it may still be put, until `until` (monotonic ms). */

@@ -6,7 +6,7 @@ import { HealthBoard } from './health-board.ts';
 import { openImage } from './image/image-reader.ts';
 import { IndexCache } from './image/index-cache.ts';
 import { Images } from './images.ts';
-import { ObjectNames } from './keys.ts';
+import { ObjectNames, probeObjects } from './keys.ts';
 import { LogWriter } from './log/log-writer.ts';
 import { Window } from './log/window.ts';
 import { clusterOf, Medium } from './medium.ts';
@@ -36,7 +36,10 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
   const meter = new Meter(instance, metrics, settings.prices, (report) => ctx.usage(report));
   const health = new HealthBoard((report) => ctx.health(report));
   let isConditional = false;
-  let root = settings.prefix;
+  /** Known once a life has begun: nothing is put before. */
+  let probes: readonly string[] = [];
+  let checks = 0;
+  let doubt = (_object: string): void => {};
   const store = steadyStore({
     store: objectStore,
     settings,
@@ -45,14 +48,23 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
     clock,
     random,
     isConditional: () => isConditional,
-    checkKey: () => `${root}probe/${random.uuid()}`,
+    checkKey: () => {
+      const object = probes[checks++ % probes.length] ?? '';
+      doubt(object);
+      return keyOf(object);
+    },
     health: (report) => health.tell('store', report),
   });
   const meta = new SteadyMeta(ctx.meta, clock);
+  let keyOf = (object: string): string => object;
   try {
     const cluster = await clusterOf(meta, random);
     const names = new ObjectNames(settings.prefix, cluster);
-    root = names.root;
+    keyOf = (object) => names.keyOf(object);
+    const life = await beginLife({ meta, node: ctx.node, random, clock });
+    const objects = new ObjectTable();
+    probes = probeObjects(life.name, life.uid);
+    doubt = (object) => objects.doubtful(object, clock.monotonic() + settings.orphanGraceMs);
     const medium = new Medium({
       meta,
       store,
@@ -62,18 +74,17 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
       troubled: (error) => health.tell('medium', error),
       // once the store is there, and before anything is put
       prepare: async () => {
-        isConditional = await probe(objectStore, { budget, meter, prefix: names.root, random });
+        for (const object of probes) doubt(object);
+        isConditional = await probe(objectStore, { budget, meter, keys: probes.map(keyOf) });
         logger.info({ conditionalCreates: isConditional }, 'the store has been probed');
       },
     });
     await medium.open();
-    const life = await beginLife({ meta, node: ctx.node, random, clock });
     const pieces = new Pieces(store, {
       pieceBytes: settings.pieceBytes,
       cacheBytes: Math.floor(settings.cacheBytes * (1 - INDEX_SHARE)),
     });
     const indexes = new IndexCache(store, pieces, { limitBytes: Math.floor(settings.cacheBytes * INDEX_SHARE) });
-    const objects = new ObjectTable();
     const environment: Environment = {
       names,
       store,
@@ -105,7 +116,8 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
             lane: 'cold',
           },
         ),
-      doubt: (object) => objects.doubtful(object, clock.monotonic() + settings.orphanGraceMs),
+      doubt,
+      strayed: (object) => objects.strayed(object, clock.monotonic() + settings.orphanGraceMs),
       forget: (object) => pieces.drop(names.keyOf(object)),
     };
     const segments = new Segments(environment);
@@ -132,7 +144,8 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
         budgetDelayMs: () => budget.delayMs('put'),
         keep: (object, body) => pieces.put(names.keyOf(object), [body]),
         stored: (object, uids) => objects.stored(object, uids),
-        doubt: environment.doubt,
+        doubt,
+        strayed: environment.strayed,
         fenced: (error) => health.tell('life', error),
       }),
     });
@@ -150,11 +163,10 @@ async function probe(
   options: {
     readonly budget: RequestBudget;
     readonly meter: Meter;
-    readonly prefix: string;
-    readonly random: EngineContext['random'];
+    readonly keys: readonly string[];
   },
 ): Promise<boolean> {
-  const { budget, meter, prefix, random } = options;
+  const { budget, meter, keys } = options;
   // a tight budget is better spent on data
   if (budget.left('put') < 4 * PROBE_REQUESTS) return false;
   for (let request = 0; request < PROBE_REQUESTS; request++) {
@@ -162,7 +174,7 @@ async function probe(
     meter.count('PUT', { result: 'ok', seconds: 0, bytesOut: 1, bytesIn: 0 });
   }
   try {
-    return await probeConditionalCreates(store, prefix, random);
+    return await probeConditionalCreates(store, keys);
   } catch (error) {
     // nothing is known: what needs the store for good finds that out by itself
     if (error instanceof StoreError) return false;

@@ -10,7 +10,7 @@
 import { isStorageError } from '@robustmq/core';
 import type { Compaction } from './compaction.ts';
 import type { Environment } from './environment.ts';
-import { logObject } from './keys.ts';
+import { logObject, probeObjects } from './keys.ts';
 import { endLife } from './meta/life.ts';
 import {
   DEAD_PREFIX,
@@ -40,6 +40,8 @@ interface References {
 }
 
 const SEEN_EVERY_MS = 60 * 60 * 1000;
+/** A node that was not seen for so long is taken for gone; far longer than any pause of one that is not. */
+const LOST_AFTER_MS = 24 * 60 * 60 * 1000;
 /** Everything is looked through again after so long: what another node has dropped of ours is found so. */
 const LOOK_EVERY_MS = 6 * 60 * 60 * 1000;
 
@@ -110,18 +112,21 @@ export class Sweeper {
   /** Reads all rows, and learns what objects of lives that are over are still for, and what was left half done. */
   async #look(): Promise<void> {
     const { meta, objects, life } = this.#environment;
-    const stored: { readonly object: string; readonly life: string }[] = [];
+    const stored: { readonly object: string; readonly life: string; readonly strayed: boolean }[] = [];
     for await (const entry of meta.rows(OBJECT_PREFIX)) {
       const row = objectCodec.decode(entry.value, entry.key);
       const object = entry.key.slice(OBJECT_PREFIX.length);
       // of this life: those about which everything has been committed
       if (row.state === 'stored' && (row.life !== life.name || objects.isKnown(object)))
-        stored.push({ object, life: row.life });
+        stored.push({ object, life: row.life, strayed: row.strayed === true });
     }
     const alive = await this.#livesGoingOn();
     const references = await this.#references(alive);
-    for (const { object, life: its } of stored)
-      if (its === life.name || !alive.has(its)) objects.stored(object, references.users.get(object) ?? []);
+    for (const { object, life: its, strayed } of stored) {
+      if (its !== life.name && alive.has(its)) continue;
+      if (strayed && !objects.isKnown(object)) this.#environment.strayed(object);
+      objects.stored(object, references.users.get(object) ?? []);
+    }
     for (const [uid, left] of references.leftovers) await this.#compaction.dropRuns(uid, left);
     for (const { id, bytes } of references.sealed) this.#compaction.add(id, bytes);
   }
@@ -178,7 +183,7 @@ export class Sweeper {
   /** Numbers that it had, of which nothing was stored as far as Meta knows, and what it had planned. */
   async #orphansOf(name: string, { uid, settled, reserved }: DeadRow): Promise<string[]> {
     const { meta } = this.#environment;
-    const orphans = new Set<string>();
+    const orphans = new Set(probeObjects(name, uid));
     for (let number = settled; number < reserved; number++) orphans.add(logObject(name, uid, number));
     for await (const entry of meta.rows(OBJECT_PREFIX)) {
       const row = objectCodec.decode(entry.value, entry.key);
@@ -212,7 +217,7 @@ export class Sweeper {
     for await (const entry of meta.rows(SEEN_PREFIX)) {
       const node = Number(entry.key.slice(SEEN_PREFIX.length));
       if (life.name.startsWith(`${node}-`)) continue;
-      if (clock.wall() - seenCodec.decode(entry.value, entry.key).at < this.#orphanGraceMs) continue;
+      if (clock.wall() - seenCodec.decode(entry.value, entry.key).at < LOST_AFTER_MS) continue;
       const found = await meta.get(lifeKey(node));
       if (found === undefined || lifeCodec.decode(found.value, found.key).uid === '') continue;
       await endLife({ meta, node, random, clock });

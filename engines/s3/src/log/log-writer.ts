@@ -33,6 +33,8 @@ export interface LogWriterOptions {
   stored(object: string, uids: readonly string[]): void;
   /** The object may or may not be there, and no row will ever lead to it. */
   doubt(object: string): void;
+  /** It was put, and an earlier try to put it may still arrive. */
+  strayed(object: string): void;
   /** This process may not write any more. */
   fenced(error: StorageError): void;
 }
@@ -51,6 +53,7 @@ interface Share {
 }
 
 interface Stored {
+  readonly strayed: boolean;
   readonly object: string;
   readonly number: number;
   readonly objectBytes: number;
@@ -158,27 +161,32 @@ export class LogWriter {
         next: waiting.at(-1)?.entry.next ?? 0,
       })),
     );
+    let strayed = false;
     const total = shares.reduce((sum, { bytes }) => sum + bytes, 0);
     try {
       await store.put(names.keyOf(object), [body], this.#options.random.uuid(), {
         for: shares.map(({ writer, bytes }) => ({ segment: writer.id, share: bytes / total })),
+        strayed: () => {
+          strayed = true;
+          this.#options.strayed(object);
+        },
       });
     } catch (error) {
       this.#options.doubt(object);
       throw error;
     }
     this.#options.keep(object, body);
-    return { object, number, objectBytes: body.length, placed };
+    return { object, number, strayed, objectBytes: body.length, placed };
   }
 
   /** The object is there, and every one before it has been dealt with: now rows may lead to it. */
   async #commit(shares: readonly Share[], stored: Promise<Stored>): Promise<void> {
     try {
-      const { object, number, objectBytes, placed } = await stored;
+      const { object, number, strayed, objectBytes, placed } = await stored;
       const runs = shares
         .map((share, i) => ({ share, pointer: pointerOf(share, { object, objectBytes }, placed[i]) }))
         .filter(({ share }) => share.writer.failure === undefined);
-      const uids = await this.#point(object, runs);
+      const uids = await this.#point(object, strayed, runs);
       this.#options.life.settled(number);
       this.#options.stored(object, uids);
     } catch (error) {
@@ -191,9 +199,18 @@ export class LogWriter {
   }
 
   /** @returns the uids of the segments that a row leads from */
-  async #point(object: string, runs: readonly { share: Share; pointer: PointerRow }[]): Promise<string[]> {
+  async #point(
+    object: string,
+    strayed: boolean,
+    runs: readonly { share: Share; pointer: PointerRow }[],
+  ): Promise<string[]> {
     const { meta, life, random } = this.#options;
-    const row = objectCodec.encode({ kind: 'log', state: 'stored', life: life.name });
+    const row = objectCodec.encode({
+      kind: 'log',
+      state: 'stored',
+      life: life.name,
+      ...(strayed ? { strayed } : {}),
+    });
     const first: MetaMutation = {
       id: random.uuid(),
       guards: [life.guard],

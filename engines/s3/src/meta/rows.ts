@@ -65,7 +65,7 @@ export interface SegmentRow {
   readonly end: number;
   /** Core's state in base64 while it is small; else an object holds it. Absent once there is a place, which has it, too. */
   readonly state?: string;
-  readonly stateObject?: { readonly object: string; readonly bytes: number };
+  readonly stateObject?: { readonly object: string; readonly bytes: number; readonly strayed?: boolean };
   /** Of a segment that came whole. */
   readonly ingest?: { readonly attempt: string; readonly bytes: number; readonly crc: number };
   readonly place?: Place;
@@ -92,6 +92,8 @@ export interface ObjectRow {
   readonly life: string;
   /** Of an upload in parts that has begun. */
   readonly upload?: string;
+  /** A try of its put ended without a word, and may still arrive: it is not forgotten before that. */
+  readonly strayed?: boolean;
 }
 
 export const mediumCodec: RowCodec<MediumRow> = rowCodec('M', 1, (json) => checked(json, ['cluster'], []));

@@ -1,6 +1,7 @@
 import { type SegmentReader, type SegmentState, StorageError } from '@robustmq/core';
 import type { Environment } from '../environment.ts';
 import { stateObject } from '../keys.ts';
+import { fencedLife } from '../meta/life.ts';
 import {
   objectCodec,
   objectKey,
@@ -43,19 +44,29 @@ export class Segments {
     return found;
   }
 
-  /** Writes the row if it is still as it was at `revision` (0: if there is none). @returns the row's new revision, or `undefined` */
+  /**
+   * Writes the row if it is still as it was at `revision` (0: if there is none). @returns the row's new revision, or `undefined`
+   * @throws FENCED when another process has taken this one's place
+   */
   async replace(id: string, row: SegmentRow, revision: number): Promise<number | undefined> {
     const { meta, life, random, objects } = this.#environment;
     const key = segmentKey(id);
     const puts = [{ key, value: segmentCodec.encode(row) }];
-    const object = row.stateObject?.object;
+    const { object, strayed } = row.stateObject ?? {};
     if (object !== undefined)
       puts.push({
         key: objectKey(object),
-        value: objectCodec.encode({ kind: 'state', state: 'stored', life: life.name }),
+        value: objectCodec.encode({
+          kind: 'state',
+          state: 'stored',
+          life: life.name,
+          ...(strayed === true ? { strayed } : {}),
+        }),
       });
     const result = await meta.commit({ id: random.uuid(), guards: [{ key, revision }, life.guard], puts });
     if (object !== undefined && (result.ok || revision === 0)) objects.stored(object, result.ok ? [row.uid] : []);
+    // whoever tries again finds the segment as it was, for ever
+    if (!result.ok && result.key === life.guard.key) throw fencedLife(life.name);
     return result.ok ? result.revision : undefined;
   }
 
@@ -100,14 +111,23 @@ export class Segments {
     const uid = random.uuid();
     const object = stateObject(id, uid);
     const planned = objectCodec.encode({ kind: 'state', state: 'planned', life: life.name });
-    await meta.commit({ id: random.uuid(), guards: [life.guard], puts: [{ key: objectKey(object), value: planned }] });
+    const puts = [{ key: objectKey(object), value: planned }];
+    const plan = await meta.commit({ id: random.uuid(), guards: [life.guard], puts });
+    if (!plan.ok) throw fencedLife(life.name);
+    let strayed = false;
     try {
-      await store.put(names.keyOf(object), [state], uid, { for: [{ segment: id, share: 1 }] });
+      await store.put(names.keyOf(object), [state], uid, {
+        for: [{ segment: id, share: 1 }],
+        strayed: () => {
+          strayed = true;
+          this.#environment.strayed(object);
+        },
+      });
     } catch (error) {
       this.#environment.doubt(object);
       throw error;
     }
-    return { stateObject: { object, bytes: state.length } };
+    return { stateObject: { object, bytes: state.length, ...(strayed ? { strayed } : {}) } };
   }
 
   async #content(id: string, row: SegmentRow): Promise<Content> {

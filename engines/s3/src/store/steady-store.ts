@@ -17,6 +17,11 @@ export interface SteadyOptions {
    * `hot` by default.
    */
   readonly lane?: Lane;
+  /**
+   * Of a put: told when a try of it ended without a word, although another one was answered. That try may still arrive: also after the object has been deleted, and
+   * then it is there again.
+   */
+  readonly strayed?: () => void;
 }
 
 export type Lane = 'hot' | 'cold' | 'upkeep';

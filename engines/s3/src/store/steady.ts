@@ -1,5 +1,5 @@
 import type { Clock, EngineHealth, Random } from '@robustmq/core';
-import { StorageError } from '@robustmq/core';
+import { isStorageError, StorageError } from '@robustmq/core';
 import type { S3Settings } from '../settings.ts';
 import { asStorageError, isPassing } from './advice.ts';
 import { Backoff } from './backoff.ts';
@@ -20,7 +20,7 @@ export interface SteadyParts {
   readonly random: Random;
   /** May conditional creates be used? As the probe has found. */
   isConditional(): boolean;
-  /** A name that no object has, for a request that only shows whether the store serves it. */
+  /** A name that nothing of meaning has, for a request that only shows whether the store serves it. */
   checkKey(): string;
   health(report: EngineHealth): void;
 }
@@ -64,10 +64,19 @@ class Steady implements SteadyStore {
 
   async put(key: string, body: readonly Uint8Array[], uid: string, options: SteadyOptions = {}): Promise<void> {
     const bytes = body.reduce((sum, { length }) => sum + length, 0);
+    let mayArrive = false;
     try {
-      await this.#again('PUT', key, { ...options, bytesOut: bytes }, (signal) => {
+      await this.#again('PUT', key, { ...options, bytesOut: bytes }, async (signal) => {
         const ifAbsent = this.#parts.isConditional();
-        return this.#store.put(key, body, { uid, signal, ...(ifAbsent ? { ifAbsent } : {}) });
+        try {
+          await this.#store.put(key, body, { uid, signal, ...(ifAbsent ? { ifAbsent } : {}) });
+        } catch (error) {
+          if (error instanceof StoreError && error.mayBeApplied && !mayArrive) {
+            mayArrive = true;
+            options.strayed?.();
+          }
+          throw error;
+        }
       });
     } catch (error) {
       // of an earlier try, of this call or of something in between
@@ -286,7 +295,11 @@ class Steady implements SteadyStore {
     if (access === 'read') await this.head(key, options);
     else if (access === 'list') await this.list({ ...options, prefix: key, limit: 1 });
     else {
-      if (access === 'write') await this.put(key, [Buffer.from('x')], this.#parts.random.uuid(), options);
+      // one that is left from an earlier check does as well
+      if (access === 'write')
+        await this.put(key, [Buffer.from('x')], this.#parts.random.uuid(), options).catch((error: unknown) => {
+          if (!isStorageError(error, 'SEGMENT_EXISTS')) throw error;
+        });
       await this.delete(key, options);
     }
   }
