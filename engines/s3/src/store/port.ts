@@ -123,6 +123,9 @@ export type StoreTrouble =
   /** Anything else the store refuses (400, 405, 501 ...). */
   | 'refused';
 
+const BRAND = Symbol.for('robustmq.store-error');
+
+/** Branded, so that `instanceof` works across two copies of this package. */
 export class StoreError extends Error {
   readonly trouble: StoreTrouble;
   /** False: certainly not carried out. */
@@ -147,5 +150,10 @@ export class StoreError extends Error {
     this.mayBeApplied = details.mayBeApplied;
     this.code = details.code;
     this.status = details.status;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[BRAND] === true;
   }
 }

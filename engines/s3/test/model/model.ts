@@ -109,7 +109,8 @@ class Model {
     else if (draw < 0.82) this.#do(`delete of ${shard.name}`, () => this.#delete(shard));
     else if (draw < 0.87) this.#do(`read of ${shard.name}`, () => this.#read(shard));
     else if (draw < 0.95) this.#do('maintain', () => this.#maintain());
-    else if (draw < 0.98) this.#do('restart', () => this.#restart(true));
+    else if (draw < 0.96) this.#outage();
+    else if (draw < 0.985) this.#do('restart', () => this.#restart(true));
     else this.#do('another process', () => this.#restart(false));
   }
 
@@ -225,6 +226,14 @@ class Model {
   async #maintain(): Promise<void> {
     const process = this.#pick(this.#alive());
     await process?.engine.maintain?.({ requestBudget: 100, signal: new AbortController().signal });
+  }
+
+  /** Longer than anybody has patience for. */
+  #outage(): void {
+    this.#bucket.trouble = 'server';
+    this.#clock.timer(1000 + this.#random.next() * 3000, () => {
+      this.#bucket.trouble = undefined;
+    });
   }
 
   /** Another process of a node. The one before was killed, or is only thought to be dead and goes on. */
