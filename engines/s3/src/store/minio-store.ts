@@ -179,7 +179,10 @@ class MinioStore implements ObjectStore {
     ].flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]));
     const request: Request = { method: 'GET', query: query.join('&'), expected: [200] };
     const xml = await this.#call(`LIST ${prefix}`, options, request, xmlOf);
-    const plain = (value: string): string => decodeURIComponent(unescapeXml(value).replaceAll('+', ' '));
+    // a store that does not know the wish gives names as they are
+    const isEncoded = textOf(xml, 'EncodingType') === 'url';
+    const plain = (value: string): string =>
+      isEncoded ? decodeURIComponent(unescapeXml(value).replaceAll('+', ' ')) : unescapeXml(value);
     return {
       objects: textsOf(xml, 'Contents').map((entry) => ({
         key: plain(textOf(entry, 'Key') ?? ''),
