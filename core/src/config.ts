@@ -5,7 +5,7 @@ export { inferUnits } from './config/infer-units.ts';
 export * from './config/issue.ts';
 export { type LoadConfigOptions, loadConfig } from './config/load.ts';
 export { ENV_PREFIX } from './config/overrides.ts';
-export { type ConfigLine, configLines } from './config/print.ts';
+export { type ConfigLine, configLines, configValues } from './config/print.ts';
 export { CONFIG_LIMITS, parseConfig, readConfigFile } from './config/read-file.ts';
 export { CORE_SCHEMA, composeSchema, type PluginSchemas, TOPIC_SETTINGS, topicOverrides } from './config/schema.ts';
 export { didYouMean, suggest } from './config/suggest.ts';

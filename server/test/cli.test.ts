@@ -67,6 +67,18 @@ test('config print, schema and engines ls work without a node', async () => {
   );
 });
 
+test('config print covers secrets, also where it says where they came from', async () => {
+  const set = (value: string): string[] => ['--set', `engines.cold.${value}`];
+  const words = ['config', 'print', ...set('use=s3'), ...set('bucket=archive'), ...set('accessKeyId=me')];
+  for (const shape of [[], ['--origin'], ['--json'], ['--json', '--origin']]) {
+    const { out, code } = await command([...words, ...set('secretAccessKey=hush=hush'), ...shape]);
+    expect(code).toBe(0);
+    expect(out).toContain('********');
+    expect(out).toContain('archive');
+    expect(out).not.toContain('hush');
+  }
+});
+
 test('the verbs for topics and records do what they say on a running node', () =>
   withNode({}, async (node) => {
     const run = (...words: string[]): Promise<{ code: number; out: string; error: string }> => command(words, { node });

@@ -1,4 +1,6 @@
-import { type Draft, dotted, isObject, type Json, type Path } from './draft.ts';
+import type { JsonSchema } from '../plugin/schema.ts';
+import type { Config } from './config.ts';
+import { dotted, isObject, type Json, type JsonObject, type Path } from './draft.ts';
 import { describeOrigin } from './issue.ts';
 
 export interface ConfigLine {
@@ -9,8 +11,23 @@ export interface ConfigLine {
   readonly origin: string;
 }
 
-/** Every setting in force with where it came from, in the order of the schema. */
-export function configLines(draft: Draft): ConfigLine[] {
+/** In place of what a schema calls `secret: true`. */
+const COVER = '********';
+
+/** Every setting in force, with secrets covered. */
+export function configValues({ draft, engines, brokers }: Config): JsonObject {
+  const shown = structuredClone(draft.root);
+  for (const [part, plugins] of Object.entries({ engines, brokers })) {
+    const instances = shown[part];
+    for (const { name, definition } of plugins)
+      if (isObject(instances)) cover(instances[name], definition.configSchema);
+  }
+  return shown;
+}
+
+/** Every setting in force with where it came from, in the order of the schema, with secrets covered. */
+export function configLines(config: Config): ConfigLine[] {
+  const { draft } = config;
   const lines: ConfigLine[] = [];
   const walk = (value: Json, path: Path): void => {
     const entries: [string | number, Json][] = Array.isArray(value)
@@ -18,10 +35,23 @@ export function configLines(draft: Draft): ConfigLine[] {
       : isObject(value)
         ? Object.entries(value)
         : [];
-    if (entries.length === 0 && path.length > 0)
-      lines.push({ path: dotted(path), value, origin: describeOrigin(draft.exactOrigin(path)) });
+    if (entries.length === 0 && path.length > 0) {
+      const origin = describeOrigin(draft.exactOrigin(path));
+      // a flag has its value in it
+      lines.push({ path: dotted(path), value, origin: value === COVER ? origin.replace(/=.*/s, `=${COVER}`) : origin });
+    }
     for (const [key, inner] of entries) walk(inner, [...path, key]);
   };
-  walk(draft.root, []);
+  walk(configValues(config), []);
   return lines;
+}
+
+function cover(values: Json | undefined, schema: JsonSchema): void {
+  if (!isObject(values)) return;
+  const { properties = {} } = schema as { readonly properties?: Readonly<Record<string, JsonSchema>> };
+  for (const [name, property] of Object.entries(properties)) {
+    if (values[name] === undefined) continue;
+    if (property.secret === true) values[name] = COVER;
+    else cover(values[name], property);
+  }
 }

@@ -67,7 +67,7 @@ test('flags win over the environment, the environment over the file, the file ov
     sets: ['node.id=8'],
     data: 'elsewhere',
   });
-  const origins = Object.fromEntries(configLines(config.draft).map((line) => [line.path, [line.value, line.origin]]));
+  const origins = Object.fromEntries(configLines(config).map((line) => [line.path, [line.value, line.origin]]));
   expect(origins).toMatchObject({
     'admin.port': [1, 'robust.yaml:2:9'],
     'admin.host': ['127.0.0.1', 'default'],

@@ -1,4 +1,4 @@
-import type { JsonSchema } from '@robustmq/core';
+import { type JsonSchema, StorageError } from '@robustmq/core';
 
 /** What each is for, and its default, stands in the schema below. */
 export interface S3Settings {
@@ -177,3 +177,28 @@ export const SETTINGS_SCHEMA: JsonSchema = {
     },
   },
 };
+
+/** What the schema can't say. @throws STORE_MISCONFIGURED */
+export function checkSettings({ endpoint, accessKeyId, secretAccessKey, sessionToken, ...rest }: S3Settings): void {
+  if (endpoint !== undefined) {
+    const url = URL.parse(endpoint);
+    const isPlain = url?.pathname === '/' && url.search === '' && url.hash === '' && url.username === '';
+    if (!isPlain || !/^https?:$/.test(url.protocol))
+      throw wrong(
+        `endpoint is ${endpoint.replace(/\/\/[^/]*@/, '//...@')}`,
+        'Give scheme, host and port only, such as http://127.0.0.1:9000',
+      );
+  }
+  if ((accessKeyId === undefined) !== (secretAccessKey === undefined))
+    throw wrong('of accessKeyId and secretAccessKey one is set', 'Set both, or none');
+  if (sessionToken !== undefined && accessKeyId === undefined)
+    throw wrong('sessionToken is set without accessKeyId', 'Set accessKeyId and secretAccessKey too');
+  if (rest.profile !== undefined && accessKeyId !== undefined)
+    throw wrong('both accessKeyId and profile are set', 'Set one of them');
+  if (rest.kmsKeyId !== undefined && rest.serverSideEncryption !== 'aws:kms')
+    throw wrong('kmsKeyId is set and nothing is encrypted with it', 'Set serverSideEncryption to aws:kms');
+}
+
+function wrong(message: string, hint: string): StorageError {
+  return new StorageError('STORE_MISCONFIGURED', message, { hint });
+}

@@ -11,6 +11,7 @@ import type {
 import type { Clock } from '@robustmq/core';
 import type { S3Settings } from '../settings.ts';
 import { storeError } from './classify.ts';
+import { credentialsOf } from './credentials.ts';
 import { withDeadline } from './deadline.ts';
 import type { CallOptions, ListOptions, ObjectInfo, ObjectStore, PutOptions } from './port.ts';
 import { StoreError } from './port.ts';
@@ -21,8 +22,7 @@ type Sdk = typeof import('@aws-sdk/client-s3');
 /** The port on `@aws-sdk/client-s3`, which is loaded when it is first wanted. */
 export async function openAwsStore(settings: S3Settings, clock: Clock): Promise<ObjectStore> {
   const sdk = await import('@aws-sdk/client-s3');
-  const { fromIni, fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
-  const { endpoint, region, accessKeyId, secretAccessKey, sessionToken, profile } = settings;
+  const { endpoint, region } = settings;
   const sockets = settings.hotRequests + settings.coldRequests + settings.uploads;
   const agents = {
     httpAgent: new HttpAgent({ keepAlive: true, maxSockets: sockets }),
@@ -34,12 +34,9 @@ export async function openAwsStore(settings: S3Settings, clock: Clock): Promise<
     maxAttempts: 1,
     requestHandler: { ...agents, connectionTimeout: settings.requestTimeoutMs },
     forcePathStyle: settings.pathStyle ?? endpoint !== undefined,
-    credentials:
-      accessKeyId !== undefined && secretAccessKey !== undefined
-        ? { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
-        : profile === undefined
-          ? fromNodeProviderChain()
-          : fromIni({ profile }),
+    credentials: Object.assign(await credentialsOf(settings, clock), { memoized: true }),
+    // a turn of the connection for every large body
+    expectContinueHeader: false,
     // other stores than AWS know some of the checksums only
     ...(endpoint === undefined
       ? {}

@@ -26,9 +26,16 @@ const BY_CODE: Readonly<Record<string, StoreTrouble>> = {
   ServiceUnavailable: 'slow-down',
   Busy: 'slow-down',
   InternalError: 'server',
+  XMinioBackendDown: 'server',
   ServerNotInitialized: 'server',
   XMinioServerNotInitialized: 'server',
   RequestTimeout: 'timeout',
+  TimeoutError: 'timeout',
+  // what we sent was damaged or cut on its way
+  IncompleteBody: 'unreachable',
+  BadDigest: 'unreachable',
+  XAmzContentSHA256Mismatch: 'unreachable',
+  XAmzContentChecksumMismatch: 'unreachable',
   XMinioStorageFull: 'full',
   XMinioAdminBucketQuotaExceeded: 'full',
   QuotaExceeded: 'full',
@@ -40,6 +47,8 @@ const BY_CODE: Readonly<Record<string, StoreTrouble>> = {
   SignatureDoesNotMatch: 'credentials',
   CredentialsProviderError: 'credentials',
   InvalidToken: 'credentials',
+  InvalidTokenId: 'credentials',
+  InvalidClientTokenId: 'credentials',
   ExpiredToken: 'expired',
   ExpiredTokenException: 'expired',
   TokenRefreshRequired: 'expired',
@@ -50,6 +59,9 @@ const BY_CODE: Readonly<Record<string, StoreTrouble>> = {
   AuthorizationHeaderMalformed: 'wrong-region',
   IllegalLocationConstraintException: 'wrong-region',
   NoSuchUpload: 'no-upload',
+  InvalidPart: 'no-upload',
+  // moved to a class that has to be restored before it is read
+  InvalidObjectState: 'refused',
   InvalidRange: 'truncated',
 };
 
@@ -64,6 +76,7 @@ function byStatus(status: number): StoreTrouble {
   if (status === 408) return 'timeout';
   if (status === 301 || status === 307) return 'wrong-region';
   if (status === 429 || status === 503) return 'slow-down';
+  if (status === 501) return 'refused';
   if (status === 507) return 'full';
   return status >= 500 ? 'server' : 'refused';
 }
@@ -83,12 +96,14 @@ const BY_ERRNO: Readonly<Record<string, StoreTrouble>> = {
   EPROTO: 'unreachable',
 };
 
-/** The store certainly did nothing: it said so, or it was never reached. */
+/**
+ * The store certainly did nothing: it said so, or it was never reached. Not among them is SlowDown: it may stand for a write that too few
+ * of its drives have taken, and for what a proxy says of a store that it has waited for.
+ */
 const NOT_APPLIED: ReadonlySet<StoreTrouble> = new Set([
   'not-found',
   'exists',
   'conflict',
-  'slow-down',
   'full',
   'denied',
   'credentials',

@@ -1,7 +1,10 @@
-import type { Clock } from '@robustmq/core';
+import type { Clock, Timer } from '@robustmq/core';
 import { StoreError } from './port.ts';
 
-/** Runs one request with a signal that fires when the caller gives up, or when it has taken too long; says which it was. */
+/**
+ * Runs one request with a signal that fires when the caller gives up, or when it has taken too long; says which it was. It ends then, also when what
+ * it runs does not: some of a library's steps hear no signal.
+ */
 export async function withDeadline<T>(
   clock: Clock,
   timeoutMs: number,
@@ -11,25 +14,23 @@ export async function withDeadline<T>(
   const { what, signal } = options;
   if (signal?.aborted) throw new StoreError('aborted', `${what}: given up before it was sent`, { mayBeApplied: false });
   const controller = new AbortController();
-  let late = false;
-  const timer = clock.timer(timeoutMs, () => {
-    late = true;
-    controller.abort();
+  let timer: Timer | undefined;
+  let giveUp = (): void => {};
+  const ended = new Promise<never>((_, reject) => {
+    const end = (trouble: 'timeout' | 'aborted', why: string): void => {
+      reject(new StoreError(trouble, `${what}: ${why}`, { mayBeApplied: true }));
+      controller.abort();
+    };
+    timer = clock.timer(timeoutMs, () => end('timeout', `no answer within ${timeoutMs} ms`));
+    giveUp = () => end('aborted', 'given up');
   });
-  const giveUp = (): void => controller.abort();
   signal?.addEventListener('abort', giveUp, { once: true });
   try {
-    return await run(controller.signal);
-  } catch (error) {
-    if (late)
-      throw new StoreError('timeout', `${what}: no answer within ${timeoutMs} ms`, {
-        mayBeApplied: true,
-        cause: error,
-      });
-    if (signal?.aborted) throw new StoreError('aborted', `${what}: given up`, { mayBeApplied: true, cause: error });
-    throw error;
+    const running = run(controller.signal);
+    running.catch(() => {}); // it may fail when nobody waits for it any more
+    return await Promise.race([running, ended]);
   } finally {
-    timer.cancel();
+    timer?.cancel();
     signal?.removeEventListener('abort', giveUp);
   }
 }

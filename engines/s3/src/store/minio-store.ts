@@ -5,6 +5,7 @@ import type { Clock } from '@robustmq/core';
 import type { Client } from 'minio';
 import type { S3Settings } from '../settings.ts';
 import { storeError } from './classify.ts';
+import { type Credentials, credentialsOf } from './credentials.ts';
 import { withDeadline } from './deadline.ts';
 import type { CallOptions, ListOptions, ObjectInfo, ObjectStore, PutOptions } from './port.ts';
 import { StoreError } from './port.ts';
@@ -29,15 +30,14 @@ interface Request {
  */
 export async function openMinioStore(settings: S3Settings, clock: Clock): Promise<ObjectStore> {
   const { Client: MinioClient } = await import('minio');
-  const { fromIni, fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
-  const { accessKeyId, secretAccessKey, sessionToken, profile, region, endpoint } = settings;
+  const { region, endpoint } = settings;
+  const credentials = await credentialsOf(settings, clock);
   const url = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`);
   const isTls = url.protocol === 'https:';
   const agent = new (isTls ? HttpsAgent : HttpAgent)({
     keepAlive: true,
     maxSockets: settings.hotRequests + settings.coldRequests + settings.uploads,
   });
-  const chain = profile === undefined ? fromNodeProviderChain() : fromIni({ profile });
   const exchanges = new AsyncLocalStorage<Exchange>();
   const client = new MinioClient({
     endPoint: url.hostname,
@@ -49,10 +49,8 @@ export async function openMinioStore(settings: S3Settings, clock: Clock): Promis
     transport: transportOf(isTls ? httpsRequest : httpRequest, exchanges),
     // whoever retries must know what may have been applied
     retryOptions: { disableRetry: true },
-    ...(accessKeyId !== undefined && secretAccessKey !== undefined
-      ? { accessKey: accessKeyId, secretKey: secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
-      : // the library asks it for nothing else
-        { credentialsProvider: { getCredentials: async () => credentialsOf(await chain()) } as unknown as Provider }),
+    // the library asks it for nothing else
+    credentialsProvider: { getCredentials: async () => asItsOwn(await credentials()) } as unknown as Provider,
   });
   return new MinioStore({ client, settings, clock, exchanges, closeSockets: () => agent.destroy() });
 }
@@ -89,11 +87,11 @@ function transportOf(request: typeof httpRequest, exchanges: AsyncLocalStorage<E
 
 const HIDDEN = 1000;
 
-function credentialsOf(found: { accessKeyId: string; secretAccessKey: string; sessionToken?: string }): object {
+function asItsOwn({ accessKeyId, secretAccessKey, sessionToken }: Credentials): object {
   return {
-    getAccessKey: () => found.accessKeyId,
-    getSecretKey: () => found.secretAccessKey,
-    getSessionToken: () => found.sessionToken,
+    getAccessKey: () => accessKeyId,
+    getSecretKey: () => secretAccessKey,
+    getSessionToken: () => sessionToken,
   };
 }
 
@@ -181,7 +179,10 @@ class MinioStore implements ObjectStore {
     ].flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]));
     const request: Request = { method: 'GET', query: query.join('&'), expected: [200] };
     const xml = await this.#call(`LIST ${prefix}`, options, request, xmlOf);
-    const plain = (value: string): string => decodeURIComponent(unescapeXml(value).replaceAll('+', ' '));
+    // a store that does not know the wish gives names as they are
+    const isEncoded = textOf(xml, 'EncodingType') === 'url';
+    const plain = (value: string): string =>
+      isEncoded ? decodeURIComponent(unescapeXml(value).replaceAll('+', ' ')) : unescapeXml(value);
     return {
       objects: textsOf(xml, 'Contents').map((entry) => ({
         key: plain(textOf(entry, 'Key') ?? ''),
@@ -291,6 +292,8 @@ class MinioStore implements ObjectStore {
         return await this.#exchanges.run(exchange, () => this.#send(request, read, abort));
       } catch (error) {
         if (error instanceof StoreError) throw error;
+        // the library wraps what its source of credentials says
+        if (error instanceof Error && error.cause instanceof StoreError) throw error.cause;
         throw storeError(failureOf(error, exchange.status), what);
       }
     });

@@ -93,14 +93,14 @@ export type StoreTrouble =
   | 'conflict'
   /** 503 SlowDown, 429: to be asked again, later. */
   | 'slow-down'
-  /** Connection refused, reset, cut; a name that does not resolve. */
+  /** Connection refused, reset, cut, also in the middle of a body; a name that does not resolve; a body that was damaged on its way. */
   | 'unreachable'
   | 'timeout'
   /** 500, 502, 504 and the like. */
   | 'server'
   /** The store has no room: 507, MinIO's XMinioStorageFull, QuotaExceeded. */
   | 'full'
-  /** Fewer bytes than were asked for, or a connection that ended in the middle of a body. */
+  /** Fewer bytes than were asked for. */
   | 'truncated'
   /** Other bytes than were asked for: a wrong Content-Range, 200 in place of 206. */
   | 'wrong-range'

@@ -1,9 +1,10 @@
 import type { Clock } from '@robustmq/core';
-import type { S3Settings } from '../settings.ts';
+import { checkSettings, type S3Settings } from '../settings.ts';
 import type { ObjectStore } from './port.ts';
 
-/** The store that the settings name, through the client that they name. Nothing is sent yet. */
+/** The store that the settings name, through the client that they name. Nothing is sent yet. @throws STORE_MISCONFIGURED */
 export async function openStore(settings: S3Settings, clock: Clock): Promise<ObjectStore> {
+  checkSettings(settings);
   if (settings.client === 'minio') return await (await import('./minio-store.ts')).openMinioStore(settings, clock);
   return await (await import('./aws-store.ts')).openAwsStore(settings, clock);
 }

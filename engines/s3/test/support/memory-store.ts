@@ -159,9 +159,9 @@ export class MemoryStore implements ObjectStore {
   }
 
   async #carryOut<T>(fate: Fate, apply: () => T | Promise<T>): Promise<T> {
+    if (fate.kind === 'late') await this.#pause((this.#options.requestTimeoutMs ?? 20_000) + fate.byMs);
     await this.#way();
     if (fate.kind === 'lost') throw new Error('lost');
-    if (fate.kind === 'late') await this.#pause((this.#options.requestTimeoutMs ?? 20_000) + fate.byMs);
     if (this.#bucket.trouble !== undefined) throw answer(this.#bucket.trouble, undefined, 400);
     if (fate.kind === 'answered') {
       if (fate.applied) await (async () => await apply())().catch(() => {}); // it fails anyway

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { RobustError } from '@robustmq/core';
-import { composeSchema, configLines } from '@robustmq/core/config';
+import { composeSchema, configLines, configValues } from '@robustmq/core/config';
 import { stringify } from 'yaml';
 import { configure } from '../configure.ts';
 import { table } from '../table.ts';
@@ -12,9 +12,10 @@ export const configPrint: Verb = {
   summary: 'Print the configuration in force: defaults, file, environment and flags together',
   flags: { ...CONFIG_FLAGS, origin: { help: 'Say where each value came from' }, json: JSON_FLAG },
   async run(call) {
-    const { draft } = await configure(call);
-    const lines = configLines(draft);
-    if (call.flags.has('json')) call.io.out(`${JSON.stringify(call.flags.has('origin') ? lines : draft.root)}\n`);
+    const config = await configure(call);
+    const lines = configLines(config);
+    if (call.flags.has('json'))
+      call.io.out(`${JSON.stringify(call.flags.has('origin') ? lines : configValues(config))}\n`);
     else if (call.flags.has('origin'))
       call.io.out(
         table(
@@ -22,7 +23,7 @@ export const configPrint: Verb = {
           lines.map(({ path, value, origin }) => [path, JSON.stringify(value), origin]),
         ),
       );
-    else call.io.out(stringify(draft.root));
+    else call.io.out(stringify(configValues(config)));
     return EXIT.ok;
   },
 };
