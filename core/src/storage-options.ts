@@ -1,4 +1,5 @@
 import type { StorageAdapter } from './adapter.ts';
+import type { ArchiveStatus } from './archive/status.ts';
 import type { EngineCapabilities, EngineDefinition, EngineHealth, StorageEngine } from './engine.ts';
 import type { StorageError } from './errors.ts';
 import type { Meta } from './meta/port.ts';
@@ -52,6 +53,8 @@ export interface EngineInstance {
 /** The storage layer of one node: what brokers see, and what the node itself needs. */
 export interface Storage extends StorageAdapter {
   status(): StorageStatus;
+  /** Of one topic, whose shards are opened for that, or of all shards in memory. @throws TOPIC_UNKNOWN */
+  archiveStatus(topicName?: string): Promise<ArchiveStatus>;
   /**
    * Opens the shards of a topic that can't be recovered, giving up what is lost or damaged: only by an operator's word.
    * @returns the offsets given up. @throws TOPIC_UNKNOWN, IO_ERROR, ...

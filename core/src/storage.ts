@@ -9,6 +9,7 @@ import {
 } from './adapter.ts';
 
 import { Manifests } from './archive/manifests.ts';
+import { type ArchiveStatus, archiveStatusOf, watchArchives } from './archive/status.ts';
 import { isStorageError, StorageError } from './errors.ts';
 import { Loop } from './loop.ts';
 import { liveKey } from './shard/chain.ts';
@@ -304,6 +305,20 @@ class NodeStorage implements Storage {
     return { ready: problems.length === 0 && !this.#draining, problems, engines, loops };
   }
 
+  async archiveStatus(topicName?: string): Promise<ArchiveStatus> {
+    const manifests = this.#manifests.status();
+    const topic = topicName === undefined ? undefined : this.topic(topicName);
+    if (topic === undefined) {
+      if (topicName !== undefined) throw unknownTopic(topicName);
+      const logs = [...this.#logs()];
+      const all = [...this.#table.all()].reduce((sum, { shards }) => sum + shards, 0);
+      return { shards: archiveStatusOf(logs), shardsNotOpen: all - logs.length, manifests };
+    }
+    const logs = this.shards(topic).map((shard) => (shard as LogShard).log); // this adapter made it
+    await Promise.all(logs.map((log) => log.opened().catch(() => {}))); // it is unavailable, and describe says so
+    return { shards: archiveStatusOf(logs), shardsNotOpen: 0, manifests };
+  }
+
   async acceptLosses(topicName: string): Promise<readonly { shard: number; base: number; end: number }[]> {
     const topic = this.topic(topicName);
     if (topic === undefined) throw unknownTopic(topicName);
@@ -433,7 +448,12 @@ class NodeStorage implements Storage {
   }
 
   #watchMetrics(): void {
-    const { metrics, deadlines, readers } = this.#environment;
+    const { metrics, deadlines, readers, clock } = this.#environment;
+    watchArchives(
+      metrics,
+      () => clock.monotonic(),
+      () => archiveStatusOf(this.#logs()),
+    );
     metrics.gauge('robust_topics', 'Topics', () => [...this.#table.all()].length);
     metrics.gauge('robust_shards_open', 'Shards that are in memory on this node', () => [...this.#logs()].length);
     metrics.gauge('robust_shards_unavailable', 'Shards that can not be served', () => this.status().problems.length);

@@ -11,6 +11,8 @@ import type { EpochStart, SegmentRow } from '../shard/chain.ts';
 
 export interface ArchiveManifest {
   readonly number: number;
+  /** Documents before it that belong to it. */
+  readonly pages: number;
   /** Wall time, ms, before anything in it was looked up. */
   readonly writtenAt: number;
   /** Of the cluster that wrote it. */

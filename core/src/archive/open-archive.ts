@@ -87,5 +87,5 @@ async function manifestAt(reader: ArchiveReader, number: number): Promise<Archiv
   for (let page = number - document.pages; page < number; page++)
     pages.push(decodeDocument(await reader.readManifest(page), page).topics);
   const { writtenAt, cluster, instance, topics } = document;
-  return { number, writtenAt, cluster, instance, topics: joinTopics([...pages, topics]) };
+  return { number, pages: document.pages, writtenAt, cluster, instance, topics: joinTopics([...pages, topics]) };
 }

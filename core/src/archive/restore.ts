@@ -14,6 +14,8 @@ import { mergeOverrides } from '../topics/settings.ts';
 import { topicCodec, topicKey } from '../topics/table.ts';
 import type { Clock, Random } from '../world.ts';
 import type { ArchivedTopic, ArchiveManifest } from './manifest.ts';
+import { type ManifestRow, manifestKey, manifestRowCodec } from './manifest-row.ts';
+import { manifestNumbers } from './open-archive.ts';
 import { type RestoredChain, restoredChain } from './restored-chain.ts';
 import { compareObjects, type StrayObject } from './verify.ts';
 
@@ -87,6 +89,7 @@ export async function restoreArchive(options: RestoreOptions): Promise<RestoreRe
     !missing.has(reader.objectOf(place));
   const incarnation = await adoptAll(options, isThere);
   const elapsedMs = options.clock.wall() - manifest.writtenAt;
+  await putNumbers(options);
   const topics: RestoredTopic[] = [];
   for (const topic of manifest.topics) {
     const chains = Array.from({ length: topic.shardCount }, (_, shard) =>
@@ -139,6 +142,22 @@ async function adoptAll(
   for (let at = ADOPTED_AT_ONCE; at < segments.length; at += ADOPTED_AT_ONCE)
     ({ incarnation } = await reader.adopt(scoped, segments.slice(at, at + ADOPTED_AT_ONCE)));
   return incarnation;
+}
+
+/** The next manifest is a newer one than all that lie there, finished or not. */
+async function putNumbers({ meta, random, reader, manifest, instance }: RestoreOptions): Promise<void> {
+  const numbers = await manifestNumbers(reader);
+  const { number, pages, writtenAt } = manifest;
+  const row: ManifestRow = {
+    next: Math.max(number, ...numbers.slice(-1)) + 1,
+    // its digest is that of nothing, so that the new cluster says at once what it has
+    durable: [{ number, pages, writtenAt, digest: '' }],
+    cleared: numbers[0] ?? number,
+  };
+  await meta.commit({
+    id: random.uuid(),
+    puts: [{ key: manifestKey(instance), value: manifestRowCodec.encode(row) }],
+  });
 }
 
 async function putChain(

@@ -93,7 +93,7 @@ function instanceKey(name: string): string {
 }
 
 /** Data follows its topic to another engine, unless it would be less safe there: then only new data goes there. The archive was chosen for what is in it. */
-function mayMove(log: ShardLog, row: SegmentRow, home: string): boolean {
+export function mayMove(log: ShardLog, row: SegmentRow, home: string): boolean {
   const from: EngineInstance | undefined = log.environment.engines.get(row.instance);
   const to = log.environment.engines.get(home);
   if (from === undefined || to === undefined) return false;

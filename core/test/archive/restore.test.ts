@@ -67,9 +67,12 @@ describe('A restore', () => {
   it('never gives a segment a name that an earlier one has, and the archive goes on', async () => {
     await archived();
     await world.loseAllButArchive();
-    const before = new Set((await world.manifest()).topics[0]?.shards[0]?.segments.map(({ id }) => id));
+    const { number, topics } = await world.manifest();
+    const before = new Set(topics[0]?.shards[0]?.segments.map(({ id }) => id));
     await restore(world.meta);
     await world.start();
+    await vi.waitFor(async () => expect((await world.manifest()).number).toBeGreaterThan(number), { timeout: 15_000 });
+    expect((await world.manifest()).topics[0]?.shards[0]?.segments.map(({ id }) => id)).toEqual([...before]);
     await world.fill(6, 2);
     await vi.waitFor(
       async () => {

@@ -1,3 +1,4 @@
+import { ARCHIVE } from './archive-routes.ts';
 import { PUBLISH } from './record-json.ts';
 import { ALTER_TOPIC, CREATE_TOPIC, RECOVER_TOPIC, TOPICS } from './topic-routes.ts';
 
@@ -53,6 +54,15 @@ export function openApi(version: string): object {
         post: {
           ...operation('Publishes records', { 200: 'where they are', 400: 'error' }),
           requestBody: body(PUBLISH),
+        },
+      },
+      [ARCHIVE]: {
+        get: {
+          ...operation('Segments that wait for an archive, are on their way, have failed, or lie there', {
+            200: 'by shard, and the manifests',
+            404: 'error',
+          }),
+          parameters: [query('topic')],
         },
       },
     },

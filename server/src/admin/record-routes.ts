@@ -1,20 +1,11 @@
 import { once } from 'node:events';
 import { shardOf } from '@robustmq/broker-common';
-import {
-  decodeRecords,
-  encodeBatch,
-  isControl,
-  nextOffset,
-  type RecordToWrite,
-  readHeader,
-  type Shard,
-  StorageError,
-  type Topic,
-} from '@robustmq/core';
+import { encodeBatch, type RecordToWrite, type Shard, StorageError, type Topic } from '@robustmq/core';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { allow } from './allow.ts';
 import { invalidRequest } from './errors.ts';
-import { fromJson, PUBLISH, type RecordJson, toJson } from './record-json.ts';
+import { fromJson, PUBLISH, type RecordJson } from './record-json.ts';
+import { recordLines } from './record-lines.ts';
 import type { AdminContext } from './server.ts';
 import { checkBody, findTopic, TOPICS } from './topic-routes.ts';
 
@@ -115,7 +106,7 @@ async function stream(
         maxWaitMs: options.follow ? FOLLOW_WAIT_MS : 0,
         signal,
       });
-      const lines = readLines(read.chunks, shard.index, at, left);
+      const lines = recordLines(read.chunks, shard.index, at, left);
       left -= lines.length;
       if (lines.length > 0 && !out.write(`${lines.join('\n')}\n`)) await once(out, 'drain', { signal });
       if (read.next === at && !options.follow) break;
@@ -129,20 +120,6 @@ async function stream(
     }
   }
   out.end();
-}
-
-/** The records from `from` on as lines, at most `most`. */
-function readLines(chunks: readonly Uint8Array[], shard: number, from: number, most: number): string[] {
-  const lines: string[] = [];
-  for (const chunk of chunks)
-    for (let at = 0; at < chunk.length && lines.length < most; ) {
-      const header = readHeader(chunk, at);
-      if (!isControl(header) && nextOffset(header) > from)
-        for (const record of decodeRecords(chunk, {}, at))
-          if (record.offset >= from && lines.length < most) lines.push(JSON.stringify(toJson(record, shard)));
-      at += header.bytes;
-    }
-  return lines;
 }
 
 function count(name: string, text: string): number {

@@ -2,6 +2,7 @@ import type { Authorizer, Clock, Listener, Logger, Storage } from '@robustmq/cor
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { PrometheusMetrics } from '../metrics/prometheus.ts';
 import type { NodeStatus, Readiness } from '../node/readiness.ts';
+import { archiveRoutes } from './archive-routes.ts';
 import { answerError, notFound, refuseStrangeHosts } from './errors.ts';
 import { healthRoutes } from './health-routes.ts';
 import { openApi } from './openapi.ts';
@@ -61,6 +62,7 @@ export class AdminServer {
     healthRoutes(this.#app, context);
     topicRoutes(this.#app, context);
     recordRoutes(this.#app, context);
+    archiveRoutes(this.#app, context);
     this.#app.get('/openapi.json', async () => openApi(parts.status().version));
   }
 

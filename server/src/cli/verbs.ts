@@ -1,4 +1,8 @@
 import type { Verb } from './verb.ts';
+import { archiveCat, archiveLs } from './verbs/archive.ts';
+import { archiveRestore } from './verbs/archive-restore.ts';
+import { archiveStatus } from './verbs/archive-status.ts';
+import { archiveVerify } from './verbs/archive-verify.ts';
 import { check } from './verbs/check.ts';
 import { configInit, configPrint, configSchema } from './verbs/config.ts';
 import { enginesLs } from './verbs/engines.ts';
@@ -24,6 +28,11 @@ export const VERBS: readonly Verb[] = [
   topicAlter,
   topicDelete,
   topicRecover,
+  archiveStatus,
+  archiveLs,
+  archiveCat,
+  archiveVerify,
+  archiveRestore,
   pub,
   sub,
   explain,
