@@ -63,7 +63,11 @@ export async function runCheck(
   process.on('unhandledRejection', unhandled);
   process.on('rejectionHandled', handled);
   try {
-    const harness = await stage.open();
+    const harness = await within<EngineHarness | ShardHarness>(timeoutMs, stage.open(), 'open').catch(
+      (error: unknown) => {
+        throw named(check, seed, error);
+      },
+    );
     let runs = claimed(harness.canCrash);
     let failure: { readonly error: unknown } | undefined;
     try {
@@ -119,13 +123,13 @@ function effortOf({ effort = Number(process.env.ROBUST_CONFORMANCE_EFFORT ?? 1) 
   return effort > 0 ? effort : 1;
 }
 
-async function within(ms: number, work: Promise<void>): Promise<void> {
+async function within<T>(ms: number, work: Promise<T>, what = 'it'): Promise<T> {
   let timer: { cancel(): void } | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = systemClock.timer(ms, () => reject(new Error(`it did not end within ${ms} ms`)));
+    timer = systemClock.timer(ms, () => reject(new Error(`${what} did not end within ${ms} ms`)));
   });
   try {
-    await Promise.race([work, late]);
+    return await Promise.race([work, late]);
   } finally {
     timer?.cancel();
   }

@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { CreateError } from './create-error.ts';
 
@@ -11,9 +20,7 @@ const CLASS = 'MyEngine';
 
 /** @throws CreateError when there is something in `folder` */
 export function writeEngine(name: string, folder: string, tarballs: ReadonlyMap<string, string> | undefined): void {
-  if (existsSync(folder) && readdirSync(folder).length > 0)
-    throw new CreateError(`${folder} is not empty`, 'Choose another folder with --dir');
-  mkdirSync(folder, { recursive: true });
+  makeEmpty(folder);
   cpSync(TEMPLATE, folder, {
     recursive: true,
     filter: (path) => !/\/(node_modules|dist)(\/|$)/.test(path.slice(TEMPLATE.length)),
@@ -26,6 +33,22 @@ export function writeEngine(name: string, folder: string, tarballs: ReadonlyMap<
     if (named !== text) writeFileSync(path, named);
   }
   if (tarballs !== undefined) useTarballs(join(folder, 'package.json'), tarballs);
+}
+
+function makeEmpty(folder: string): void {
+  let there: readonly string[];
+  try {
+    mkdirSync(folder, { recursive: true });
+    there = readdirSync(folder);
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    throw new CreateError(
+      `${folder} can not be made, or not be written to: ${said}`,
+      'Choose another folder with --dir',
+    );
+  }
+  if (there.length > 0) throw new CreateError(`${folder} is not empty`, 'Choose another folder with --dir');
 }
 
 function textFiles(folder: string): string[] {

@@ -80,6 +80,8 @@ describe('create-robust-engine', { timeout: 120_000 }, () => {
     [['../x'], 'can not be the name'],
     [['local-file'], "is the name of an engine of RobustMQ's own"],
     [['full'], 'is not empty'],
+    [['abc', '--dir', 'robust-engine-full/mine.txt'], 'can not be made'],
+    [['abc', '--dir', 'robust-engine-full/mine.txt/x'], 'can not be made'],
     [['abc', '--what'], "Unknown option '--what'"],
     [['abc', '--packages', 'nowhere'], 'there is no folder'],
     [['abc', '--packages', 'robust-engine-full'], 'there is no tarball of @robustmq/core'],

@@ -43,6 +43,7 @@ export const mutant: Mutant = {
     'SHARD-055',
     'SHARD-103',
     'SHARD-112',
+    'SHARD-127',
     'SHARD-210',
     'SHARD-212',
     'SHARD-216',

@@ -19,6 +19,7 @@ export const mutant: Mutant = {
     'SHARD-055',
     'SHARD-103',
     'SHARD-112',
+    'SHARD-127',
     'SHARD-251',
   ],
   // the search of these has a time, and finds it unless the machine is too slow

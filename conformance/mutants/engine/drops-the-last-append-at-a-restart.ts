@@ -30,6 +30,7 @@ export const mutant: Mutant = {
     'SHARD-051',
     'SHARD-055',
     'SHARD-112',
+    'SHARD-127',
     'SHARD-210',
     'SHARD-211',
     'SHARD-212',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { MAX_STATE_BYTES } from '@robustmq/core';
 import { batch, batchOfBytes, bodyOf, logOf, readAll } from '../batches.ts';
-import { appends, type Check } from '../check.ts';
+import { appends, appendsDurably, type Check } from '../check.ts';
 import { assertHolds, refused, settled } from '../expect.ts';
 import { fill, open } from './segments.ts';
 
@@ -175,6 +175,31 @@ export const limitChecks: readonly Check[] = [
         await refused(writer.read(from, { maxBytes: 1 }), 'INVALID_ARGUMENT', 'none');
       assert.equal((await writer.append([batch()], { base: 0 })).next, 1);
       assert.deepEqual(await engine.list({ prefix: '', limit: 10 }), ['s-1']);
+    },
+  },
+  {
+    id: 'SHARD-127',
+    level: 'MUST',
+    area: 'limits',
+    subject: 'engine',
+    promise: 'hold its largest append and its largest state after a restart, and what was appended behind them',
+    why: 'What is written by one limit and read back by a smaller one looks like a torn tail: it is cut off, and all that lies behind it goes with it.',
+    claimed: appendsDurably,
+    async run(trial) {
+      const { maxBatchBytes } = trial.definition.capabilities;
+      const state = new Uint8Array(MAX_STATE_BYTES).map((_, i) => i * 31);
+      const writer = await open(trial.engine, { state });
+      const made = [batchOfBytes(maxBatchBytes, 0), batchOfBytes(maxBatchBytes, 1), batch({ base: 2, tag: 'behind' })];
+      const bodies = made.map(bodyOf);
+      await writer.ready(2 * maxBatchBytes);
+      await writer.append(made.slice(0, 2), { base: 0 });
+      await writer.append(made.slice(2), { base: 2 });
+      await trial.harness.reopen({ crash: trial.harness.canCrash });
+      assert.deepEqual(await trial.engine.recover('s-1', { epoch: 2 }), { end: 3 });
+      const reader = await trial.engine.openReader('s-1');
+      assertHolds(await readAll(logOf(reader)), 0, bodies);
+      assert.ok(Buffer.from(await reader.state()).equals(state), 'the state came back changed');
+      await reader.close();
     },
   },
 ];

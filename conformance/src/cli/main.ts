@@ -18,21 +18,52 @@ const INTERRUPTED = 130;
 /** Runs it with the words of a command line, and ends the process. */
 export async function main(words: readonly string[]): Promise<void> {
   // everything the checks make lies in here, so that it goes even when a check is stopped in the middle
-  const scratch = mkdtempSync(join(tmpdir(), 'robust-conformance-'));
+  const scratch = scratchFolder();
+  if (scratch === undefined) return;
   process.env.TMPDIR = scratch;
   const clean = (): void => rmSync(scratch, { recursive: true, force: true, maxRetries: 3 });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, () => {
+      process.off('exit', cutShort);
       process.stderr.write('\nstopped\n');
       clean();
       process.exit(INTERRUPTED);
     });
+  // an engine that ends the process must not look like one that passed
+  const cutShort = (): void => {
+    clean();
+    process.stderr.write(CUT_SHORT);
+    process.exitCode = WRONG;
+  };
+  process.once('exit', cutShort);
+  // standard output is the card's alone: what an engine prints would spoil it for programs
+  const card = process.stdout.write.bind(process.stdout);
+  process.stdout.write = process.stderr.write.bind(process.stderr);
+  const stdout = { write: (text: string) => card(text) };
   // an engine may wait for nothing but one of its timers, and those keep no process alive
   const awake = setInterval(() => {}, 60_000);
-  process.exitCode = await command(words, { cwd: process.cwd(), stdout: process.stdout, stderr: process.stderr });
+  process.exitCode = await command(words, { cwd: process.cwd(), stdout, stderr: process.stderr });
   clearInterval(awake);
+  process.off('exit', cutShort);
   clean();
   endSoon();
+}
+
+const CUT_SHORT =
+  'robust-conformance: the process was ended before there was a card: the engine called process.exit, or threw where nobody ' +
+  'catches it (in a timer, or as a rejection that nobody awaits). Nothing is proven.\n';
+
+function scratchFolder(): string | undefined {
+  try {
+    return mkdtempSync(join(tmpdir(), 'robust-conformance-'));
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    process.stderr.write(
+      `robust-conformance: nothing can be written below ${tmpdir()}: ${said}. Choose a folder with TMPDIR\n`,
+    );
+    process.exitCode = WRONG;
+    return undefined;
+  }
 }
 
 export interface Terminal {

@@ -102,6 +102,7 @@ export async function holdDurableSteps(trial: EngineTrial): Promise<void> {
         },
         () => assert.equal(one.offsets().committed, 1, 'an append is committed before it is durable'),
       ),
+      await crowdHeldBack(place, one),
       await heldBack(place, 'create', () => open(engine, { id: id('three') })),
       await heldBack(place, 'ingest', () => ingest(engine, id('in'))),
       await heldBack(place, 'seal', () => one.seal()),
@@ -138,6 +139,41 @@ async function heldBack(
   assert.ok(!early, `${what} settled though no sync, and no synchronous write, had been done`);
   return hits() > 0;
 }
+
+/**
+ * Appends that come while a sync is under way share the next one. That group is as large as load makes it, and is held as well: an engine may sync
+ * small groups and forget it for large ones. @returns false when an append did without any step that can be held
+ */
+async function crowdHeldBack(place: Place, writer: SegmentWriter): Promise<boolean> {
+  const { end } = writer.offsets();
+  const first = place.arm(1, { how: 'held', of: ['durable'], every: 1 });
+  let settled = 0;
+  const append = async (base: number): Promise<void> => {
+    await writer.append([batch({ base })], { base });
+    settled++;
+  };
+  const ahead = append(end);
+  ahead.catch(() => {});
+  const waitFor = async (hits: () => number, before: number): Promise<void> => {
+    for (let waited = 0; hits() === 0 && settled <= before && waited < LOOKS_FOR_MS; waited += 5) await pause(5);
+  };
+  await waitFor(first, 0);
+  const crowd = Promise.all(Array.from({ length: CROWD }, (_, i) => append(end + 1 + i)));
+  crowd.catch(() => {});
+  place.heal();
+  const second = place.arm(1, { how: 'held', of: ['durable'], every: 1 });
+  // the one ahead may settle now; nobody behind it
+  await waitFor(second, 1);
+  await pause(SETTLES_WITHIN_MS);
+  const early = first() > 0 ? settled - 1 : 0;
+  place.heal();
+  await inTime('appends', Promise.all([ahead, crowd]));
+  assert.ok(early <= 0, `${early} of ${CROWD} appends at once settled though no sync behind them had been done`);
+  return first() > 0;
+}
+
+/** More than waits for one sync in any other check. */
+const CROWD = 256;
 
 function ingest(engine: StorageEngine, id: string): Promise<unknown> {
   const made = [0, 1, 2].map((base) => batch({ base, valueBytes: 300 }));

@@ -161,6 +161,40 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     expect(existsSync(scratch) && readdirSync(scratch)).toEqual([]);
   });
 
+  it.each([
+    ['while it is loaded', 'process.exit(0);'],
+    ['while it is opened', changed('', 'process.exit(0);')],
+    ['in a timer', changed('', 'setTimeout(() => process.exit(0), 1);')],
+    ['by what nobody catches', changed('', 'setTimeout(() => { throw new Error("oh"); }, 1);')],
+  ])('ends with 2, says so and leaves nothing behind when the engine ends the process %s', async (_, text) => {
+    await using place = await emptyFolder();
+    await place.write('engine.mjs', text);
+    const scratch = join(place.dir, 'tmp');
+    mkdirSync(scratch);
+    const { code, stdout, stderr } = await node([BIN, './engine.mjs', '--quick'], {
+      cwd: place.dir,
+      env: { TMPDIR: scratch },
+    });
+    expect({ code, stdout }, stderr).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('ended before there was a card');
+    expect(readdirSync(scratch).filter((name) => name.startsWith('robust'))).toEqual([]);
+  });
+
+  it('keeps what an engine prints out of the card', async () => {
+    await using place = await emptyFolder();
+    await place.write('engine.mjs', changed('', 'console.log("noise");'));
+    const { stdout, stderr } = await node([BIN, './engine.mjs', '--only', '1', '--json'], { cwd: place.dir });
+    expect(JSON.parse(stdout)).toMatchObject({ allMustPassed: true });
+    expect(stderr).toContain('noise');
+  });
+
+  it('ends with 2 and one plain message where nothing can be written', async () => {
+    const { code, stderr } = await node([BIN, MEMORY], { env: { TMPDIR: '/no/such/folder' } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('nothing can be written below /no/such/folder');
+    expect(stderr).not.toMatch(/^ {4}at /m);
+  });
+
   it('names what an engine leaves behind, and ends all the same', async () => {
     await using place = await emptyFolder();
     await place.write(

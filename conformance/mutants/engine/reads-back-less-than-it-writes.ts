@@ -1,0 +1,29 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import { type FoundFrame, OneFileLog } from '../one-file/one-file-log.ts';
+
+const LARGEST_READ = 1.5 * 1024 * 1024;
+
+class Broken extends OneFileLog {
+  protected override frameAt(bytes: Buffer, at: number): FoundFrame | undefined {
+    const found = super.frameAt(bytes, at);
+    return found !== undefined && found.payload.length > LARGEST_READ ? undefined : found;
+  }
+
+  protected override isProven(): boolean {
+    return false;
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'reads back less than it writes',
+  incident:
+    'Logs whose reader had a smaller limit than their writer: at the next start a large entry was taken for a torn tail',
+  stage: 'engine',
+  caughtBy: 'SHARD-127',
+  alsoFails: [],
+  definition: oneFile(OneFileEngine, Broken),
+};
+
+export default mutant.definition;
