@@ -227,10 +227,13 @@ async function finishLeftovers(
   for (const { id, nonce, kind, epoch } of leftovers) {
     const footer = await readFooter(ctx.fs, paths, id).catch(() => undefined);
     if (kind === 'fence') {
-      if (footer === undefined || footer.nonce !== nonce || footer.fencedEpoch >= epoch || table.get(id)) continue;
-      const segment = await openStored(ctx.fs, paths, cache, id, footer, settings.indexIntervalBytes);
+      // the one before it in the log may have brought it here: each may name a higher epoch
+      const known = table.get(id);
+      if (footer === undefined || footer.nonce !== nonce || (known !== undefined && known.nonce !== nonce)) continue;
+      if ((known ?? footer).fencedEpoch >= epoch) continue;
+      const segment = known ?? (await openStored(ctx.fs, paths, cache, id, footer, settings.indexIntervalBytes));
       segment.fencedEpoch = epoch;
-      table.add(segment);
+      if (known === undefined) table.add(segment);
       table.touch(segment);
       continue;
     }

@@ -149,3 +149,21 @@ test('starts that write nothing, little or much, closed well or not, are never t
   expect(found).toBe(end);
   await engine.close();
 });
+
+test('a log file that ends where the checkpoint says that reading begins is whole, and a byte less is not', async () => {
+  const dir = await temporaryDirectory();
+  const { engine } = await open(dir);
+  const writer = await create(engine, 'a');
+  await writer.append([batch(0)], { base: 0 });
+  await engine.close();
+  const path = join(dir, 'checkpoint');
+  const place = decodeCheckpoint(readFileSync(path), path)?.place;
+  expect(place?.sequence).toBe(1);
+  const bytes = place?.offset ?? 0;
+  expect(bytes).toBeGreaterThan(0);
+  const copy = await snapshot(dir);
+  truncateSync(join(copy, 'wal', '000000.wal'), bytes - 1);
+  await expectRefused(copy, new RegExp(`has ${bytes - 1} bytes`));
+  truncateSync(join(dir, 'wal', '000000.wal'), bytes);
+  await expectAll(dir, 1, 100);
+});

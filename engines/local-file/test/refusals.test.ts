@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SegmentWriter, StorageEngine } from '@robustmq/core';
 import { expect, test } from 'vitest';
@@ -288,4 +288,77 @@ test('a head that is damaged, or gone, says so when the state is asked for', asy
   const third = (await open(dir)).engine;
   expect(Buffer.from(await (await third.openReader('a')).state())).toEqual(STATE);
   await third.close();
+});
+
+test('the highest of several epochs that recovered a sealed segment outlives a crash, and the start after that', async () => {
+  const { dir, engine, writer } = await started();
+  await writer.append([batch(0)], { base: 0 });
+  await writer.seal();
+  await engine.close();
+  const second = (await open(dir)).engine;
+  for (const epoch of [5, 6, 8]) expect(await second.recover('a', { epoch })).toEqual({ end: 1 });
+  const crashed = await snapshot(dir);
+  await second.close();
+  for (let round = 0; round < 2; round++) {
+    const again = (await open(crashed)).engine;
+    expect(await outcome(again.recover('a', { epoch: 7 }))).toMatchObject(none('FENCED'));
+    await again.close();
+  }
+});
+
+test('what the log says of a segment that is gone is not said of the one that has its name', async () => {
+  const { dir, engine, writer } = await started();
+  await writer.append([batch(0)], { base: 0 });
+  await writer.seal();
+  await engine.close();
+  const second = (await open(dir)).engine;
+  await second.recover('a', { epoch: 5 });
+  await second.delete('a');
+  const gone = await snapshot(dir);
+  await second.ingest('a', ingestion, chunks(batch(2)));
+  const taken = await snapshot(dir);
+  await second.close();
+  const third = (await open(gone)).engine;
+  expect(await outcome(third.recover('a', { epoch: 9 }))).toMatchObject({ code: 'SEGMENT_UNKNOWN' });
+  await third.close();
+  const fourth = (await open(taken)).engine;
+  expect(await fourth.recover('a', { epoch: 2 })).toEqual({ end: 3 });
+  expect(await readAll(await fourth.openReader('a'), 0)).toEqual(batch(2));
+  await fourth.close();
+});
+
+test('a sealing that a crash has cut short leaves the data, and a file without a footer is a matter for a person', async () => {
+  const { dir, engine, writer } = await started();
+  await writer.append([batch(0)], { base: 0 });
+  // what is appended is in its file, and no longer in the log
+  await engine.close();
+  const files = join(dir, 'segments');
+  expect(readdirSync(files)).toContain('a.log');
+  for (const name of ['a.footer.tmp', 'lost.log', 'lost.index.tmp', 'notes.txt']) writeFileSync(join(files, name), 'x');
+  const second = (await open(dir)).engine;
+  expect(readdirSync(files).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  expect(readdirSync(files)).toEqual(expect.arrayContaining(['a.log', 'lost.log', 'notes.txt']));
+  expect(await second.recover('a', { epoch: 2 })).toEqual({ end: 1 });
+  expect(await readAll(await second.openReader('a'), 0)).toEqual(batch(0));
+  await second.close();
+});
+
+test('whatever is left where the checkpoint is gone or damaged tells that there was something', async () => {
+  for (const left of ['checkpoint', 'segments', 'wal']) {
+    const { dir, engine } = await started();
+    await engine.delete('a');
+    await engine.close();
+    for (const part of ['checkpoint', 'segments', 'wal']) rmSync(join(dir, part), { recursive: true });
+    if (left === 'checkpoint') writeFileSync(join(dir, left), 'none');
+    else {
+      mkdirSync(join(dir, left));
+      writeFileSync(join(dir, left, left === 'wal' ? '000000.wal' : 'b.head'), '');
+    }
+    const again = (await open(dir)).engine;
+    expect(await outcome(again.openReader('a')), left).toMatchObject({ code: 'SEGMENT_LOST' });
+    await again.close();
+  }
+  const { engine } = await open(await temporaryDirectory());
+  expect(await outcome(engine.openReader('a'))).toMatchObject({ code: 'SEGMENT_UNKNOWN' });
+  await engine.close();
 });

@@ -132,7 +132,7 @@ describe('a replay', () => {
     const visitor = { ...ignoring, entry: ({ offset }: { offset: number }) => void seen.push(offset) };
     const at = await replay(new LogReads(nodeFileSystem), files, START, 8192, visitor, ends[3]);
     expect(seen).toEqual([0, 1, 2, 3]);
-    expect(at.end).toBe(ends[3]);
+    expect(at).toEqual({ end: ends[3], torn: false });
   });
 
   test('tells of a file that is gone from the middle', async () => {
@@ -252,5 +252,107 @@ describe('a replay', () => {
     expect(lost).toEqual([{ from: ends[1], to: ends[2] }]);
     expect(entries.map(({ offset }) => offset)).toEqual([0, 3, 4, 5]);
     expect(end).toBe(ends[5]);
+  });
+
+  test('tells what is missing up to where it is told to stop', async () => {
+    const { dir, ends } = await threeFiles();
+    truncateSync(path(dir, 2), 4096);
+    const { replay: files } = await surveyWal(nodeFileSystem, dir, 0);
+    const lost: number[][] = [];
+    const visitor = { ...ignoring, lost: (from: number, to: number) => void lost.push([from, to]) };
+    const result = await replay(new LogReads(nodeFileSystem), files, START, 8192, visitor, ends[5]);
+    expect([result, lost]).toEqual([{ end: ends[5], torn: false }, [[ends[4], ends[5]]]]);
+  });
+
+  test('takes what has a damaged header and ends in the middle for torn', async () => {
+    const dir = await temporaryDirectory();
+    const log = new TestLog(dir, { generation: 4, position: 0, fileBytes: 32 * 1024 });
+    log.use(0, 1);
+    log.group([entry(1, 0)]);
+    const { offset } = log.group([entry(1, 1), entry(1, 2)]);
+    log.close();
+    garble(path(dir, 0), offset + 20);
+    const size = log.position / 3;
+    expect(await replayed(dir)).toMatchObject({ torn: true, end: 3 * size, lost: [] });
+    garble(path(dir, 0), offset + 64 + size + 60);
+    const { entries, torn, end, lost, damaged } = await replayed(dir);
+    expect(entries.map((one) => one.offset)).toEqual([0, 1]);
+    expect([torn, end, lost, damaged]).toEqual([true, 2 * size, [], []]);
+  });
+
+  test('misses no file behind one with a damaged header, nor in front of one', async () => {
+    for (const [file, at] of [
+      [0, 20],
+      [1, 20],
+    ] as const) {
+      const dir = await temporaryDirectory();
+      const log = new TestLog(dir, { generation: 4, position: 0, fileBytes: 8192 });
+      log.use(0, 1);
+      log.use(1, 3);
+      for (const offset of [0, 1, 2, 3]) log.group([entry(1, offset)]);
+      log.close();
+      garble(path(dir, file), at);
+      const { gap, lost, entries } = await replayed(dir);
+      expect([gap, lost, entries.map(({ offset }) => offset)]).toEqual([undefined, [], [0, 1, 2, 3]]);
+    }
+  });
+
+  test('reads past a damaged header to where the next group says that its entries end', async () => {
+    const dir = await temporaryDirectory();
+    const log = new TestLog(dir, { generation: 4, position: 0, fileBytes: 32 * 1024 });
+    log.use(0, 1);
+    log.group([entry(1, 0)]);
+    const { offset } = log.group([entry(1, 1), entry(1, 2)]);
+    log.group([entry(1, 3)]);
+    log.close();
+    garble(path(dir, 0), offset + 20);
+    const { entries, lost, end } = await replayed(dir);
+    expect([entries.map((one) => one.offset), lost, end]).toEqual([[0, 1, 2, 3], [], log.position]);
+  });
+
+  test('hands on each body, and where it lies, however large the file', async () => {
+    const dir = await temporaryDirectory();
+    const log = new TestLog(dir, { generation: 4, position: 0, fileBytes: 6 * 1024 * 1024 });
+    log.use(0, 1);
+    // entries lie across the end of what is read at once: some with their header, some with their body
+    for (let at = 0; at < 12; at++) log.group([0, 1, 2, 3].map((one) => entry(one, 4 * at + one, 100_000 + 997 * at)));
+    log.close();
+    const bytes = readFileSync(path(dir, 0));
+    const { replay: files } = await surveyWal(nodeFileSystem, dir, 0);
+    const seen: number[] = [];
+    const visitor: ReplayVisitor = {
+      ...ignoring,
+      entry: ({ offset, bodyBytes }, body, _file, place) => {
+        if (bodyBytes === body.length && body.equals(bytes.subarray(place, place + bodyBytes))) seen.push(offset);
+      },
+    };
+    const { end } = await replay(new LogReads(nodeFileSystem), files, START, 1024 * 1024, visitor);
+    expect(seen).toEqual(Array.from({ length: 48 }, (_, offset) => offset));
+    expect(end).toBe(log.position);
+  });
+
+  test('sees nothing of another turn or another generation behind its end, whatever position that names', async () => {
+    for (const [generation, sequence] of [
+      [4, 7],
+      [3, 1],
+    ] as const) {
+      const dir = await temporaryDirectory();
+      const old = new TestLog(dir, { generation, position: 1_000_000, fileBytes: 12 * 1024 });
+      old.use(5, sequence);
+      for (const offset of [7, 8, 9]) old.group([entry(1, offset)]);
+      old.close();
+      const log = new TestLog(dir, { generation: 4, position: 0, fileBytes: 12 * 1024 });
+      log.use(0, 1);
+      log.group([entry(1, 0)]);
+      log.close();
+      const left = readFileSync(path(dir, 5)).subarray(4096);
+      writeFileSync(path(dir, 0), Buffer.concat([readFileSync(path(dir, 0)).subarray(0, 4096), left]));
+      rmSync(path(dir, 5));
+      const files: ReplayFile[] = [{ path: path(dir, 0), sequence: 1, generation: 4 }];
+      const lost: number[][] = [];
+      const visitor = { ...ignoring, lost: (from: number, to: number) => void lost.push([from, to]) };
+      const result = await replay(new LogReads(nodeFileSystem), files, START, 8192, visitor);
+      expect([result, lost]).toEqual([{ end: log.position, torn: false }, []]);
+    }
   });
 });

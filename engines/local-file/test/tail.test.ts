@@ -38,3 +38,15 @@ test('a tail gives back the bytes it took, for reading and for the file, whateve
   expect(file.equals(bytes)).toBe(true);
   expect(tail).toMatchObject({ bytes: 0, held: 0 });
 });
+
+test('what is appended while the disk has a piece is not taken for written, however small the piece', () => {
+  const tail = new Tail(30);
+  expect(tail.memoryStart).toBe(30);
+  tail.append(Buffer.from('first'));
+  const scratch = Buffer.alloc(2);
+  expect(tail.oldest(scratch)).toMatchObject({ position: 30, bytes: Buffer.from('first') });
+  tail.append(Buffer.from('second'));
+  tail.written();
+  expect([tail.start, tail.memoryStart, tail.bytes]).toEqual([35, 35, 6]);
+  expect(tail.oldest(scratch)).toMatchObject({ position: 35, bytes: Buffer.from('second') });
+});
