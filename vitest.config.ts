@@ -11,7 +11,7 @@ export default defineConfig({
       'test/packed/*.test.ts',
       'bench/*.test.ts',
     ],
-    exclude: [...configDefaults.exclude, ...SUITE_TESTS],
+    exclude: [...configDefaults.exclude, ...SUITE_TESTS, '**/test/native/**', '**/test/containers/**'],
     testTimeout: 20_000,
   },
 });

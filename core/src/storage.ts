@@ -31,6 +31,8 @@ import { checkAlterable, checkDurability, checkSettings, checkTopicName } from '
 import { Deadlines } from './wait/deadlines.ts';
 import { Waiter } from './wait/waiter.ts';
 
+/** How long a close waits for what runs in the background. */
+const CLOSE_PATIENCE_MS = 1000;
 /** Requests that an engine may make to its store in one round of housekeeping. */
 const MAINTENANCE_REQUESTS = 200;
 /** How often shards that nobody has used yet are looked through for work. */
@@ -352,11 +354,26 @@ class NodeStorage implements Storage {
     this.#leaving.abort();
     this.#stopping.abort();
     for (const log of this.#logs()) log.stop(new StorageError('CLOSED', 'the node is stopping', { where: log.where }));
-    await Promise.all(this.#loops.map((loop) => loop.stop()));
+    await this.#stopLoops();
     await this.#table.stopped();
     await this.#manifests.stopped();
     this.#environment.deadlines.close();
     await this.#environment.readers.close();
+  }
+
+  /** A round may wait for an engine that answers no more; it ends when that is closed, which comes after this. */
+  async #stopLoops(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#environment.clock.timer(CLOSE_PATIENCE_MS, resolve);
+      // a loop's stop does not fail
+      Promise.all(this.#loops.map((loop) => loop.stop())).then(
+        () => {
+          timer.cancel();
+          resolve();
+        },
+        () => resolve(),
+      );
+    });
   }
 
   // ---- background

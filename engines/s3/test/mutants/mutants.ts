@@ -85,7 +85,9 @@ export const S3_MUTANTS: readonly S3Mutant[] = [
     changes: [
       {
         file: 'keys.ts',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: a line of source
         from: '`log/${life}-${short(uid)}/${',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: a line of source
         to: '`log/${life.length > 0 && uid.length > 0 ? 0 : 1}/${',
       },
       {
