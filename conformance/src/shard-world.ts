@@ -87,8 +87,10 @@ class ShardWorld implements ShardHarness {
 
   async dispose(): Promise<void> {
     await this.#life?.storage.close();
-    for (const storage of this.#abandoned) await storage.close().catch(() => {});
+    // a round of theirs may wait for an engine whose Meta is gone: that ends with the engine
+    const closing = this.#abandoned.map((storage) => storage.close().catch(() => {}));
     await this.#world.dispose();
+    await Promise.all(closing);
   }
 
   get #alive(): Life {

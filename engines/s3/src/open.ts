@@ -56,6 +56,11 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
     health: (report) => health.tell('store', report),
   });
   const meta = new SteadyMeta(ctx.meta, clock);
+  const giveUp = (): void => {
+    meta.close();
+    void store.close();
+  };
+  ctx.signal.addEventListener('abort', giveUp, { once: true });
   let keyOf = (object: string): string => object;
   try {
     const cluster = await clusterOf(meta, random);

@@ -11,7 +11,7 @@ async function probe(own: Partial<MemoryStoreOptions>, seed = 1) {
   const random = new SeededRandom(seed);
   const bucket = new Bucket({ clock, random });
   const store = new MemoryStore({ bucket, clock, random, weather: { ...CALM, turns: 8 }, ...own });
-  const found = await probeConditionalCreates(store, ['a/probe-0', 'a/probe-1']).catch((error: unknown) => error);
+  const found = await probeConditionalCreates(store, ['probe/a', 'probe/b']).catch((error: unknown) => error);
   return { found, bucket, store };
 }
 
