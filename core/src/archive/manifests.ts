@@ -58,7 +58,7 @@ export class Manifests {
       metrics.gauge(
         'robust_archive_manifest_age_seconds',
         'Time since the newest manifest was written, while something has changed since; 0: nothing has',
-        () => ageOf(keeper.status(), clock.wall()),
+        () => keeper.ageMs / 1000,
         labels,
       );
     }
@@ -154,8 +154,4 @@ export class Manifests {
     const { logStart } = headCodec.decode(value, key);
     for (const keeper of this.#keepers.values()) keeper.trimmed(shardNameOf(key), logStart);
   }
-}
-
-function ageOf({ isBehind, writtenAt }: ManifestStatus, wall: number): number {
-  return isBehind && writtenAt > 0 ? Math.max(0, wall - writtenAt) / 1000 : 0;
 }
