@@ -90,7 +90,12 @@ class NodeStorage implements Storage {
       loop('scan', SCAN_INTERVAL_MS, () => this.#scan()),
       loop('moves', this.#environment.tuning.maintenanceIntervalMs, () => this.#moves()),
       loop('engines', this.#environment.tuning.maintenanceIntervalMs, () => this.#maintainEngines()),
-      loop('manifests', Math.min(maintenanceIntervalMs, manifestIntervalMs), () => this.#manifests.round()),
+      // a loop each: a store that does not answer keeps no other waiting
+      ...this.#manifests.instances.map((instance) =>
+        loop(`manifests ${instance}`, Math.min(maintenanceIntervalMs, manifestIntervalMs), () =>
+          this.#manifests.round(instance),
+        ),
+      ),
       loop('pressure', 1000, () => relieve(this.#environment, this.#logs())),
     ];
     this.#watchMetrics();
@@ -345,7 +350,7 @@ class NodeStorage implements Storage {
     this.#leaving.abort();
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     await Promise.all([...this.#logs()].map((log) => log.drain()));
-    await this.#manifests.round({ now: true });
+    await this.#manifests.drain();
   }
 
   async close(): Promise<void> {

@@ -30,6 +30,8 @@ export interface ManifestKeeperOptions {
   readonly random: Random;
   /** At most one document in so long. */
   readonly intervalMs: number;
+  /** 4 MiB by default. */
+  readonly pageBytes?: number;
   readonly written: Counter;
   readonly failures: Counter;
   topics(): Iterable<Topic>;
@@ -120,6 +122,12 @@ export class ManifestKeeper {
     };
   }
 
+  /** How old the newest manifest is while something has changed since, ms; 0: it says all. */
+  get ageMs(): number {
+    const writtenAt = this.#newest?.writtenAt;
+    return this.#isBehind && writtenAt !== undefined ? Math.max(0, this.#options.clock.wall() - writtenAt) : 0;
+  }
+
   /** Writes a manifest if there is something new to say, and it is time or `now` asks for it. @throws why it could not */
   async round({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
     const { clock, failures } = this.#options;
@@ -168,7 +176,7 @@ export class ManifestKeeper {
       this.#listed = idsOf(topics);
       return;
     }
-    const pages = paginate(topics);
+    const pages = paginate(topics, this.#options.pageBytes);
     const number = row.next + pages.length - 1;
     const taken = await this.#commit({ ...row, next: number + 1 }, found?.revision ?? 0);
     // from now on that may be the newest one, whether its arrival is heard of or not

@@ -58,7 +58,7 @@ export class Manifests {
       metrics.gauge(
         'robust_archive_manifest_age_seconds',
         'Time since the newest manifest was written, while something has changed since; 0: nothing has',
-        () => ageOf(keeper.status(), clock.wall()),
+        () => keeper.ageMs / 1000,
         labels,
       );
     }
@@ -88,18 +88,26 @@ export class Manifests {
     return this.#keepers.get(instance)?.mayDelete(id) ?? true;
   }
 
-  /** Writes what is due; with `now`, whatever has changed. */
-  async round(options: { readonly now?: boolean } = {}): Promise<void> {
-    for (const [instance, keeper] of this.#keepers) {
-      // the watch may not have told of the last changes yet
-      if (options.now === true) keeper.touchAll();
-      try {
-        await keeper.round(options);
-      } catch (error) {
-        if (!isStorageError(error, 'CLOSED'))
-          this.#options.logger.warn({ engine: instance, err: error }, 'a manifest could not be written yet');
-      }
+  /** Those that have manifests. */
+  get instances(): readonly string[] {
+    return [...this.#keepers.keys()];
+  }
+
+  /** Writes the manifest of an instance if one is due. */
+  async round(instance: string, options: { readonly now?: boolean } = {}): Promise<void> {
+    try {
+      await this.#keepers.get(instance)?.round(options);
+    } catch (error) {
+      if (!isStorageError(error, 'CLOSED'))
+        this.#options.logger.warn({ engine: instance, err: error }, 'a manifest could not be written yet');
     }
+  }
+
+  /** Writes whatever has changed. */
+  async drain(): Promise<void> {
+    // the watch may not have told of the last changes yet
+    for (const keeper of this.#keepers.values()) keeper.touchAll();
+    await Promise.all(this.instances.map((instance) => this.round(instance, { now: true })));
   }
 
   status(): ManifestStatus[] {
@@ -154,8 +162,4 @@ export class Manifests {
     const { logStart } = headCodec.decode(value, key);
     for (const keeper of this.#keepers.values()) keeper.trimmed(shardNameOf(key), logStart);
   }
-}
-
-function ageOf({ isBehind, writtenAt }: ManifestStatus, wall: number): number {
-  return isBehind && writtenAt > 0 ? Math.max(0, wall - writtenAt) / 1000 : 0;
 }

@@ -2,6 +2,7 @@
  * Segments in S3, MinIO or any store that speaks S3, within a budget of requests. See README.md.
  */
 import { defineEngine, ENGINE_API_VERSION, type EngineDefinition } from '@robustmq/core';
+import { openS3Archive } from './archive.ts';
 import { openS3 } from './open.ts';
 import { MAX_BATCH_BYTES, type S3Settings, SETTINGS_SCHEMA } from './settings.ts';
 
@@ -14,6 +15,7 @@ const engine: EngineDefinition<S3Settings> = defineEngine<S3Settings>({
   configSchema: SETTINGS_SCHEMA,
   capabilities: { durability: 'object-store', placement: 'cluster', append: true, maxBatchBytes: MAX_BATCH_BYTES },
   open: (ctx) => openS3(ctx),
+  openArchive: (ctx) => openS3Archive(ctx),
 });
 
 export default engine;
