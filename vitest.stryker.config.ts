@@ -5,9 +5,9 @@ export default defineConfig({
   test: {
     include: [
       'core/test/engine/**/!(writer-history).test.ts',
-      'engines/local-file/test/{formats,group-writer,log-reads,parts,rebuild,replay,replay-ends,tail,worker}.test.ts',
+      'engines/local-file/test/{formats,group-writer,log-reads,parts,rebuild,replay-ends,tail,wal,worker}.test.ts',
     ],
     // a mutant that hangs is one that is caught
-    testTimeout: 15_000,
+    testTimeout: 5_000,
   },
 });

@@ -238,7 +238,10 @@ async function finishLeftovers(
       continue;
     }
     if (footer !== undefined && footer.nonce !== nonce) continue;
-    if (table.get(id) !== undefined) {
+    const there = table.get(id);
+    // a recovery in front of its deletion in the log has brought it here
+    if (there?.nonce === nonce) table.remove(there);
+    else if (there !== undefined) {
       // made again under the same name: only what describes the old one goes
       if (footer !== undefined) await removeFile(ctx.fs, paths.of(id, 'footer'));
       continue;

@@ -274,6 +274,26 @@ test('a segment that was deleted is gone after a crash, though its files came ba
   await third.close();
 });
 
+test('a segment that was recovered and deleted is gone after a crash, though its files came back', async () => {
+  const { dir, engine, writer } = await started();
+  await writer.append([batch(0)], { base: 0 });
+  await writer.seal();
+  await engine.close();
+  const second = (await open(dir)).engine;
+  await second.recover('a', { epoch: 5 });
+  const before = await snapshot(dir);
+  await second.delete('a');
+  const after = await snapshot(dir);
+  for (const name of readdirSync(join(before, 'segments')))
+    writeFileSync(join(after, 'segments', name), readFileSync(join(before, 'segments', name)));
+  await second.close();
+  const third = (await open(after)).engine;
+  expect(readdirSync(join(after, 'segments'))).toEqual([]);
+  expect(await outcome(third.openReader('a'))).toMatchObject({ code: 'SEGMENT_UNKNOWN' });
+  expect(await third.list({ prefix: '', limit: 9 })).toEqual([]);
+  await third.close();
+});
+
 test('a head that is damaged, or gone, says so when the state is asked for', async () => {
   const { dir, engine, writer } = await started({ checkpointBytes: 16 * 1024 });
   for (let base = 0; base < 40; base++) await writer.append([batch(base, 1000)], { base });

@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileS
 import { join } from 'node:path';
 import { type FileSystem, nodeFileSystem } from '@robustmq/core';
 import { describe, expect, test } from 'vitest';
-import { encodePrepared } from '../src/wal/frames.ts';
+import { encodePrepared, entryBytes, groupFileBytes, readEntryHeader } from '../src/wal/frames.ts';
 import { LogReads } from '../src/wal/log-reads.ts';
 import { type ReplayFile, type ReplayVisitor, replay } from '../src/wal/replay.ts';
 import { surveyWal, sweepUnfinished } from '../src/wal/survey.ts';
@@ -329,6 +329,27 @@ describe('a replay', () => {
     const { end } = await replay(new LogReads(nodeFileSystem), files, START, 1024 * 1024, visitor);
     expect(seen).toEqual(Array.from({ length: 48 }, (_, offset) => offset));
     expect(end).toBe(log.position);
+  });
+
+  test('sees an entry whose header lies across the end of what was read at once', async () => {
+    const dir = await temporaryDirectory();
+    const log = new TestLog(dir, { generation: 4, position: 0, fileBytes: 6 * 1024 * 1024 });
+    log.use(0, 1);
+    const windowBytes = 2 * 1024 * 1024;
+    let at = 0;
+    for (const offset of [0, 1]) {
+      log.group([entry(1, offset, 700_000)]);
+      at += groupFileBytes(entryBytes(700_000 + 61));
+    }
+    const large = windowBytes - 16 - (at + 64) - 48 - 61;
+    const { offset } = log.group([entry(1, 2, large), entry(1, 3)]);
+    expect(offset).toBe(at);
+    log.close();
+    expect(
+      readEntryHeader(readFileSync(path(dir, 0)), windowBytes - 16, log.position - entryBytes(101), 4),
+    ).toBeDefined();
+    const { entries, end } = await replayed(dir);
+    expect([entries.map((one) => one.offset), end]).toEqual([[0, 1, 2, 3], log.position]);
   });
 
   test('sees nothing of another turn or another generation behind its end, whatever position that names', async () => {

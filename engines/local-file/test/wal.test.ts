@@ -71,10 +71,10 @@ class Thread {
     Atomics.store(this.#control, CONTROL.offset, offset);
   }
 
-  /** As {@link write}, and tells of it. */
+  /** As {@link write}, and tells of it, unless it has told and nobody has looked since. */
   async wrote(durable: number, sequence = 1, offset = 4096): Promise<void> {
     this.write(durable, sequence, offset);
-    this.say({ kind: 'progress' });
+    if (Atomics.exchange(this.#control, CONTROL.told, 1) === 0) this.say({ kind: 'progress' });
     await later();
     await later();
   }
@@ -169,6 +169,9 @@ test('an append is an entry that reads back whole, at its position, one behind t
   expect(thread.published).toBe(0);
   await later();
   expect(thread.published).toBe(wal.position - START);
+  append(3);
+  await later();
+  expect(thread.published).toBe(wal.position - START);
 });
 
 test('any other entry reads back whole, too, and is told of in its turn once it is on the disk', async () => {
@@ -204,13 +207,14 @@ test('what is on the disk settles in order, and nothing that is not', async () =
 });
 
 test('thousands settle in several turns; the log is durable up to the last of them when all have settled', async () => {
-  const { wal, settled, append, thread } = begin({ ringBytes: 2 * 1024 * 1024 });
+  const { wal, settled, append, thread, ring } = begin({ ringBytes: 2 * 1024 * 1024 });
   for (let offset = 0; offset < 6000; offset++) append(offset);
   thread.write(5500 * SIZE);
   thread.say({ kind: 'progress' });
   await later();
   expect(settled.length).toBe(1024);
   expect(wal.durable.position).toBe(START);
+  expect(ring.free).toBe(2 * 1024 * 1024 - (6000 - 1024) * SIZE);
   for (let turn = 0; turn < 8; turn++) await later();
   expect(settled.length).toBe(5500);
   expect(wal.durable.position).toBe(START + 5500 * SIZE);
@@ -245,6 +249,8 @@ test('a failed write fails what is not on the disk, and only that, and the log g
   expect(told).toContain('failed EIO gone');
   expect(wal.dead).toBeUndefined();
   expect(ring.free).toBe(4096);
+  // before the thread is woken: what is void must not look like something new
+  expect(thread.published).toBe(3 * SIZE);
   const resume = thread.sent.at(-1);
   expect(resume).toEqual({ kind: 'resume', position: START + 3 * SIZE, published: 3 * SIZE, ringOffset: 3 * SIZE });
   // a file that is given before: the one that failed and the one behind it are not written again
@@ -314,14 +320,44 @@ test('one that was woken and finds its room taken waits again', async () => {
 });
 
 test('a disk without room is told of; once the log is told to wait no more, all that waits fails', async () => {
-  const { wal, settled, append, thread, told } = begin();
+  const { wal, settled, append, thread, told } = begin({ ringBytes: 2 * SIZE });
   append(0);
+  append(1);
   thread.say({ kind: 'full', detail: 'no room' });
   expect([told.at(-1), settled]).toEqual(['full no room', []]);
   wal.retryRoom();
   expect(thread.sent.at(-1)).toEqual({ kind: 'retry' });
+  // the first got there, and nobody has looked yet; the last has no room in the ring for its size
+  const waiting = wal.room(300);
+  thread.write(SIZE);
   await wal.stopWaiting(new StorageError('CLOSED', 'over'));
-  expect(settled).toEqual(['0 CLOSED']);
+  expect(settled).toEqual(['0', '1 CLOSED']);
+  await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
+test('what was written between two looks is seen, though no message tells of it', async () => {
+  const { settled, append, thread, hooks } = begin();
+  append(0);
+  append(1);
+  hooks.progress = () => {
+    hooks.progress = () => {};
+    thread.write(2 * SIZE);
+  };
+  await thread.wrote(SIZE);
+  await later();
+  expect(settled).toEqual(['0', '1']);
+});
+
+test('closing ends when what is on its way fails', async () => {
+  const { wal, append, thread, settled, told } = begin();
+  append(0);
+  const closed = wal.close();
+  await later();
+  thread.say({ kind: 'failed', code: 'EIO', detail: 'gone', sequence: 1 });
+  await closed;
+  thread.say({ kind: 'stopped' });
+  expect(settled).toEqual(['0 IO_ERROR']);
+  expect(told.filter((one) => one.startsWith('failed'))).toEqual(['failed EIO gone']);
 });
 
 test('a log that is told to wait no more goes on while there is room, and fails when there is none', async () => {
