@@ -1,7 +1,7 @@
 import type { Clock, Logger, Random, SegmentReader } from '@robustmq/core';
 import type { ObjectNames } from './keys.ts';
 import type { Life } from './meta/life.ts';
-import type { Place } from './meta/rows.ts';
+import type { Place, SegmentRow } from './meta/rows.ts';
 import type { SteadyMeta } from './meta/steady-meta.ts';
 import type { ObjectTable } from './objects.ts';
 import type { ReadObject } from './segment/pointers.ts';
@@ -22,7 +22,7 @@ export interface Environment {
   /** Reads of a segment's runs, through the cache. */
   readRuns(segment: string): ReadObject;
   /** @throws SEGMENT_LOST, CORRUPT, FORMAT_TOO_NEW */
-  openImage(segment: string, place: Place): Promise<SegmentReader>;
+  openImage(segment: string, row: Pick<SegmentRow, 'uid' | 'base' | 'end'>, place: Place): Promise<SegmentReader>;
   /** An object could not be put, as far as anybody knows: nothing leads to it and nothing will, and it is deleted once it can not arrive any more. */
   doubt(object: string): void;
   /** A try to put an object ended without a word, and another one put it: the first may still arrive. */

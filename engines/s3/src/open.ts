@@ -110,12 +110,14 @@ export async function openS3(ctx: EngineContext<S3Settings>, given?: ObjectStore
               lane: 'hot',
             }),
           ),
-      openImage: (segment, place) =>
+      openImage: (segment, { uid, base, end }, place) =>
         openImage(
           pieces,
           { key: names.keyOf(place.object), at: place.at, bytes: place.bytes, objectBytes: place.objectBytes },
           {
             indexes,
+            // an object of another segment in this one's place is not taken for it
+            expect: { uid: uid.replaceAll('-', ''), base, end },
             readAheadPieces: settings.readAheadPieces,
             for: [{ segment, share: 1 }],
             lane: 'cold',

@@ -131,7 +131,7 @@ export class Segments {
   }
 
   async #content(id: string, row: SegmentRow): Promise<Content> {
-    if (row.place !== undefined) return { kind: 'image', image: await this.#environment.openImage(id, row.place) };
+    if (row.place !== undefined) return { kind: 'image', image: await this.#environment.openImage(id, row, row.place) };
     return this.runs(row, this.log(id, row.base, await this.pointers(id, row)));
   }
 
