@@ -60,6 +60,8 @@ export interface EngineDefinition<Config = unknown> {
    * @throws IO_ERROR, CORRUPT; INVALID_ARGUMENT when there are several clusters and none is named
    */
   openArchive?(ctx: ArchiveContext<Config>): Promise<ArchiveReader>;
+  /** What a load will cost at the instance's prices, by the rules that the engine follows. For engines that pay by the request. */
+  forecast?(config: Config, load: ForecastLoad): EngineForecast;
 }
 
 /** Types the definition and gives it back unchanged. An engine package exports the result as `default`. */
@@ -95,6 +97,36 @@ export interface EngineContext<Config = unknown> {
   usage(report: SegmentUsage): void;
   /** Aborted when the node stops in a hurry: give up on what waits, then expect `close`. */
   readonly signal: AbortSignal;
+}
+
+/** What the whole cluster is going to write to an instance. */
+export interface ForecastLoad {
+  readonly nodes: number;
+  /** With one shard each; the load is spread evenly over them. */
+  readonly topics: number;
+  readonly bytesPerSecond: number;
+  readonly recordBytes: number;
+  readonly segmentBytes: number;
+  /** How old a segment is when it is sealed. */
+  readonly segmentMs: number;
+  readonly retentionMs: number;
+  /** Written to another engine first, and archived here segment by segment. */
+  readonly archived: boolean;
+  readonly manifestIntervalMs: number;
+}
+
+export interface EngineForecast {
+  /** PUT, POST and LIST of all nodes. */
+  readonly putsPerHour: number;
+  /** GET and HEAD of all nodes, without those of consumers. */
+  readonly getsPerHour: number;
+  /** Once the retention is reached. */
+  readonly storedBytes: number;
+  /** In the currency of the instance's prices; a month has 730 hours. */
+  readonly requestsPerMonth: number;
+  readonly storagePerMonth: number;
+  /** The instance's budget of requests is not enough: writers wait. */
+  readonly isThrottled: boolean;
 }
 
 /** Requests made for a segment; a request for several segments is shared among them by bytes, so these may be fractions. */

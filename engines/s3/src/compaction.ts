@@ -10,9 +10,9 @@ import { pointerKey, type SegmentRow } from './meta/rows.ts';
 import type { Segments } from './segment/segments.ts';
 
 /** Small segments wait until so many bytes of them can share an object, */
-const SHARE_BYTES = 4 * 1024 * 1024;
+export const SHARE_BYTES: number = 4 * 1024 * 1024;
 /** or until the oldest has waited for so long: until then it keeps write-ahead objects alive. */
-const SHARE_AFTER_MS = 10 * 60 * 1000;
+export const SHARE_AFTER_MS: number = 10 * 60 * 1000;
 /** Rows of one commit. */
 const ROWS = 100;
 

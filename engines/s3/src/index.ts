@@ -3,6 +3,7 @@
  */
 import { defineEngine, ENGINE_API_VERSION, type EngineDefinition } from '@robustmq/core';
 import { openS3Archive } from './archive.ts';
+import { forecast } from './forecast.ts';
 import { openS3 } from './open.ts';
 import { MAX_BATCH_BYTES, type S3Settings, SETTINGS_SCHEMA } from './settings.ts';
 
@@ -15,6 +16,7 @@ const engine: EngineDefinition<S3Settings> = defineEngine<S3Settings>({
   configSchema: SETTINGS_SCHEMA,
   capabilities: { durability: 'object-store', placement: 'cluster', append: true, maxBatchBytes: MAX_BATCH_BYTES },
   open: (ctx) => openS3(ctx),
+  forecast,
   openArchive: (ctx) => openS3Archive(ctx),
 });
 

@@ -5,6 +5,7 @@ import { archiveStatus } from './verbs/archive-status.ts';
 import { archiveVerify } from './verbs/archive-verify.ts';
 import { check } from './verbs/check.ts';
 import { configInit, configPrint, configSchema } from './verbs/config.ts';
+import { cost } from './verbs/cost.ts';
 import { enginesLs } from './verbs/engines.ts';
 import { explain } from './verbs/explain.ts';
 import { pub } from './verbs/pub.ts';
@@ -22,6 +23,7 @@ export const VERBS: readonly Verb[] = [
   configSchema,
   configInit,
   enginesLs,
+  cost,
   topicLs,
   topicCreate,
   topicDescribe,

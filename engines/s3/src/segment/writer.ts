@@ -13,7 +13,7 @@ import type { PointerLog } from './pointers.ts';
 import type { SegmentView } from './view.ts';
 
 /** Runs of one open segment: each is a row in Meta, and an entry in memory. */
-const MAX_RUNS = 1024;
+export const MAX_RUNS = 1024;
 
 /** One append on its way to the log. */
 export interface LogEntry {

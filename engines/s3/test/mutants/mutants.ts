@@ -150,7 +150,7 @@ export const S3_MUTANTS: readonly S3Mutant[] = [
         from: '    const { committed } = await this.#images.put({',
         to: '    await this.dropRuns(uid, pointers);\n    const { committed } = await this.#images.put({',
       },
-      { file: 'compaction.ts', from: 'const SHARE_AFTER_MS = 10 * 60 * 1000;', to: 'const SHARE_AFTER_MS = 0;' },
+      { file: 'compaction.ts', from: 'SHARE_AFTER_MS: number = 10 * 60 * 1000;', to: 'SHARE_AFTER_MS: number = 0;' },
     ],
   },
   {
@@ -162,7 +162,7 @@ export const S3_MUTANTS: readonly S3Mutant[] = [
         from: 'guards: [{ key, revision: request.revision }, life.guard],',
         to: 'guards: [life.guard],',
       },
-      { file: 'compaction.ts', from: 'const SHARE_AFTER_MS = 10 * 60 * 1000;', to: 'const SHARE_AFTER_MS = 0;' },
+      { file: 'compaction.ts', from: 'SHARE_AFTER_MS: number = 10 * 60 * 1000;', to: 'SHARE_AFTER_MS: number = 0;' },
     ],
   },
   {

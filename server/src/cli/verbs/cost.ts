@@ -1,0 +1,146 @@
+import type { EngineForecast, ForecastLoad } from '@robustmq/core';
+import { type ConfiguredEngine, formatUnit, parseUnit } from '@robustmq/core/config';
+import { configure } from '../configure.ts';
+import { usage } from '../parse.ts';
+import { table } from '../table.ts';
+import { type Call, CONFIG_FLAGS, EXIT, JSON_FLAG, type Verb } from '../verb.ts';
+
+const MAX_COUNT = 1_000_000;
+/** Of the schema: a configuration that was read has it. */
+const MANIFEST_INTERVAL_MS = 60_000;
+
+interface Line {
+  readonly instance: string;
+  readonly use: string;
+  /** `written`: topics on it; `archived`: topics elsewhere, archived to it. Undefined: it pays for no request. */
+  readonly how: 'written' | 'archived' | undefined;
+  readonly forecast: EngineForecast | undefined;
+}
+
+export const cost: Verb = {
+  name: 'cost',
+  summary: 'Forecast what a load will cost on each engine instance, before it is there',
+  flags: {
+    ...CONFIG_FLAGS,
+    load: { value: 'RATE', help: 'Bytes that all producers write, such as 2MiB/s' },
+    nodes: { value: 'N', help: 'Nodes that share the load (default 1)' },
+    topics: { value: 'N', help: 'Shards of all topics together (default 1)' },
+    record: { value: 'SIZE', help: 'Size of a record (default 1KiB)' },
+    retention: { value: 'TIME', help: 'How long records are kept (default: the setting defaults.retention.ms)' },
+    json: JSON_FLAG,
+  },
+  notes: [
+    'It follows the rules that the engine itself follows, at the prices in its settings. Retries, failovers and what consumers read come on top.',
+  ],
+  async run(call) {
+    const config = await configure(call);
+    const { segment, retention, archive } = config.policy.defaults;
+    const load = {
+      nodes: countFlag(call, 'nodes'),
+      topics: countFlag(call, 'topics'),
+      bytesPerSecond: rateFlag(call),
+      recordBytes: sizeFlag(call),
+      segmentBytes: segment.bytes,
+      retentionMs: retentionFlag(call, retention.ms),
+      manifestIntervalMs: config.storage.manifestIntervalMs ?? MANIFEST_INTERVAL_MS,
+    };
+    const lines = config.engines.flatMap((engine) => [
+      lineOf(engine, { ...load, segmentMs: segment.ms, archived: false }),
+      ...(engine.definition.forecast === undefined
+        ? []
+        : [lineOf(engine, { ...load, segmentMs: Math.min(segment.ms, archive.after), archived: true })]),
+    ]);
+    if (call.flags.has('json')) call.io.out(`${JSON.stringify({ load, forecasts: lines })}\n`);
+    else call.io.out(textOf(load, lines));
+    return EXIT.ok;
+  },
+};
+
+function lineOf({ name, use, definition, config }: ConfiguredEngine, load: ForecastLoad): Line {
+  const forecast = definition.forecast?.(config, load);
+  if (forecast === undefined) return { instance: name, use, how: undefined, forecast };
+  return { instance: name, use, how: load.archived ? 'archived' : 'written', forecast };
+}
+
+function textOf(
+  load: Pick<ForecastLoad, 'nodes' | 'topics' | 'bytesPerSecond' | 'retentionMs'>,
+  lines: readonly Line[],
+): string {
+  const { nodes, topics, bytesPerSecond, retentionMs } = load;
+  const whom = `${counted(nodes, 'node')}, ${counted(topics, 'topic')}, ${formatUnit('bytes', bytesPerSecond)}/s`;
+  const told = lines.flatMap(({ instance, how, forecast }) => {
+    if (forecast === undefined) return [];
+    const { putsPerHour, isThrottled } = forecast;
+    const wait = isThrottled ? '; its requestBudget is not enough, writers will wait' : '';
+    return [
+      `${instance}, ${how}: ${whom}: ${grouped(putsPerHour)} PUT/h, $${money(totalOf(forecast))} a month${wait}\n`,
+    ];
+  });
+  const rows = lines.map(({ instance, use, how, forecast }) =>
+    forecast === undefined
+      ? [instance, use, '', '0', '0', '0.00', 'disk or memory of the nodes', '']
+      : [
+          instance,
+          use,
+          how,
+          grouped(forecast.putsPerHour),
+          grouped(forecast.getsPerHour),
+          money(forecast.requestsPerMonth),
+          `${money(forecast.storagePerMonth)} (${(forecast.storedBytes / 2 ** 30).toFixed(1)} GiB)`,
+          money(totalOf(forecast)),
+        ],
+  );
+  return [
+    ...told,
+    '\n',
+    table(['ENGINE', 'USE', 'TOPICS', 'PUT/H', 'GET/H', 'REQUESTS $/MONTH', 'STORAGE $/MONTH', 'TOTAL $/MONTH'], rows),
+    `\nKept for ${retentionMs < 0 ? 'one year of it' : formatUnit('ms', retentionMs)}. Readers, retries and failovers come on top.\n`,
+  ].join('');
+}
+
+function totalOf({ requestsPerMonth, storagePerMonth }: EngineForecast): number {
+  return requestsPerMonth + storagePerMonth;
+}
+
+function counted(count: number, what: string): string {
+  return `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+function money(amount: number): string {
+  return amount.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+}
+
+function countFlag(call: Call, name: string): number {
+  const text = call.flags.get(name) ?? '1';
+  const count = Number(text);
+  if (!/^[0-9]+$/.test(text) || count < 1 || count > MAX_COUNT)
+    throw usage(cost, `--${name} can't be ${JSON.stringify(text)}`, `A whole number from 1 to ${MAX_COUNT}.`);
+  return count;
+}
+
+function rateFlag(call: Call): number {
+  const text = call.flags.get('load');
+  if (text === undefined) throw usage(cost, 'cost needs a load', 'Such as --load 2MiB/s.');
+  const bytes = parseUnit('bytes', text.replace(/\/s$/, ''));
+  if (bytes === undefined || bytes < 1) throw usage(cost, `--load can't be ${JSON.stringify(text)}`, 'Such as 2MiB/s.');
+  return bytes;
+}
+
+function sizeFlag(call: Call): number {
+  const text = call.flags.get('record') ?? '1KiB';
+  const bytes = parseUnit('bytes', text);
+  if (bytes === undefined || bytes < 1) throw usage(cost, `--record can't be ${JSON.stringify(text)}`, 'Such as 1KiB.');
+  return bytes;
+}
+
+function retentionFlag(call: Call, fallback: number): number {
+  const text = call.flags.get('retention');
+  const ms = text === undefined ? fallback : parseUnit('ms', text);
+  if (ms === undefined) throw usage(cost, `--retention can't be ${JSON.stringify(text)}`, 'Such as 30d.');
+  // kept for ever is priced as a year
+  return ms < 0 ? 365 * 86_400_000 : ms;
+}
