@@ -247,7 +247,9 @@ class Steady implements SteadyStore {
       if (!isOver && (await backoff.wait(signal))) continue;
       if (this.#closing.signal.aborted) throw ended('CLOSED', 'The engine is closed', mayBeApplied, failure);
       if (signal.aborted) throw ended('ABORTED', 'The request was given up', mayBeApplied, failure);
-      const error = asStorageError(failure, `${this.where}, ${key}`, mayBeApplied);
+      // cut off less often than that, it may be the way here
+      const isUnsure = trouble === 'truncated' && damaged < MOST_DAMAGED;
+      const error = asStorageError(failure, `${this.where}, ${key}`, { mayBeApplied, isUnsure });
       this.#health.isWrong(access, trouble, error);
       throw error;
     }
