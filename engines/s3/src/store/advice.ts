@@ -90,9 +90,15 @@ const ADVICE: Readonly<Record<StoreTrouble, Advice>> = {
   },
 };
 
-/** @param mayBeApplied by any try */
-export function asStorageError(error: StoreError, where: string, mayBeApplied: boolean): StorageError {
-  const { code, retryable, hint } = ADVICE[error.trouble];
+export interface Known {
+  /** By any try. */
+  readonly mayBeApplied: boolean;
+  /** What the last answer was says nothing about the object. */
+  readonly isUnsure: boolean;
+}
+
+export function asStorageError(error: StoreError, where: string, { mayBeApplied, isUnsure }: Known): StorageError {
+  const { code, retryable, hint } = ADVICE[isUnsure ? 'unreachable' : error.trouble];
   return new StorageError(code, error.message, {
     where,
     retryable,

@@ -247,12 +247,9 @@ class Steady implements SteadyStore {
       if (!isOver && (await backoff.wait(signal))) continue;
       if (this.#closing.signal.aborted) throw ended('CLOSED', 'The engine is closed', mayBeApplied, failure);
       if (signal.aborted) throw ended('ABORTED', 'The request was given up', mayBeApplied, failure);
-      const error = asStorageError(
-        // once may have been the network: an object is damaged when it is so again and again
-        trouble === 'truncated' && damaged < MOST_DAMAGED ? asUnanswered(failure) : failure,
-        `${this.where}, ${key}`,
-        mayBeApplied,
-      );
+      // cut off less often than that, it may be the way here
+      const isUnsure = trouble === 'truncated' && damaged < MOST_DAMAGED;
+      const error = asStorageError(failure, `${this.where}, ${key}`, { mayBeApplied, isUnsure });
       this.#health.isWrong(access, trouble, error);
       throw error;
     }
@@ -319,10 +316,6 @@ const ACCESS: Readonly<Record<Request, Access>> = {
   DELETE: 'delete',
 };
 const CHANGES: ReadonlySet<Access> = new Set<Access>(['write', 'delete']);
-
-function asUnanswered({ message, code, status, cause }: StoreError): StoreError {
-  return new StoreError('server', message, { mayBeApplied: false, code, status, cause });
-}
 
 function kindOf(request: Request): RequestKind | undefined {
   if (request === 'DELETE') return undefined;

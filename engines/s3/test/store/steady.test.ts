@@ -143,6 +143,16 @@ describe('a read', () => {
     expect(health).toEqual([]);
   });
 
+  test('whose time is over says nothing about the object because its last answer was cut off', async () => {
+    const { clock, bucket, steady } = world({ patienceMs: 0, fates: { GET: [answered('truncated')] } });
+    bucket.put('a', Buffer.from('0123456789'), 'u');
+    await expect(soon(clock, steady.getRange('a', 0, 1))).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      retryable: true,
+      outcome: 'none',
+    });
+  });
+
   test('of archived data waits for its own lane and rate, and live data does not wait for it', async () => {
     const { clock, bucket, steady } = world({ coldRequests: 2, coldGetsPerSecond: 10 });
     bucket.put('a', Buffer.from('0123456789'), 'u');
