@@ -64,6 +64,8 @@ export class Segments {
         }),
       });
     const result = await meta.commit({ id: random.uuid(), guards: [{ key, revision }, life.guard], puts });
+    // it was another process that put it, and this one that will delete it
+    if (object !== undefined && strayed === true) this.#environment.strayed(object);
     if (object !== undefined && (result.ok || revision === 0)) objects.stored(object, result.ok ? [row.uid] : []);
     // whoever tries again finds the segment as it was, for ever
     if (!result.ok && result.key === life.guard.key) throw fencedLife(life.name);
