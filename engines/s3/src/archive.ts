@@ -127,11 +127,17 @@ class S3Archive implements ArchiveReader {
   }
 
   async openReader(place: ArchivePlace): Promise<SegmentReader> {
-    const { object, at, bytes, objectBytes } = placeFrom(place);
+    const { uid, object, at, bytes, objectBytes } = shelvedAt(place);
     return await openImage(
       this.#pieces,
       { key: this.#names.keyOf(object), at, bytes, objectBytes },
-      { indexes: this.#indexes, readAheadPieces: this.#settings.readAheadPieces, for: [], lane: 'hot' },
+      {
+        indexes: this.#indexes,
+        readAheadPieces: this.#settings.readAheadPieces,
+        for: [],
+        lane: 'hot',
+        expect: { uid: uid.replaceAll('-', '') },
+      },
     );
   }
 
@@ -143,7 +149,7 @@ class S3Archive implements ArchiveReader {
   }
 
   objectOf(place: ArchivePlace): string {
-    return placeFrom(place).object;
+    return shelvedAt(place).object;
   }
 
   async adopt(meta: Meta, segments: readonly ShelvedSegment[]): Promise<{ readonly incarnation: string }> {
@@ -174,8 +180,9 @@ class S3Archive implements ArchiveReader {
 
   /** One that is there already stays as it is. */
   #rowsOf({ id, base, end, epoch, place }: ShelvedSegment): MetaMutation {
-    const found = placeFrom(place);
-    const row: SegmentRow = { uid: this.#random.uuid(), life: LIFE_OF_ADOPTED, base, epoch, end, place: found };
+    const { uid, ...found } = shelvedAt(place);
+    // the image says whose it is, and is held against the row
+    const row: SegmentRow = { uid, life: LIFE_OF_ADOPTED, base, epoch, end, place: found };
     const key = segmentKey(id);
     return {
       id: this.#random.uuid(),
@@ -200,9 +207,10 @@ class S3Archive implements ArchiveReader {
   }
 }
 
-function placeFrom(place: ArchivePlace): Place {
-  const { object, at, bytes, objectBytes } = place;
-  if (typeof object === 'string' && [at, bytes, objectBytes].every(Number.isSafeInteger))
-    return { object, at, bytes, objectBytes } as Place; // every field was looked at
+function shelvedAt(place: ArchivePlace): Place & { readonly uid: string } {
+  const { uid, object, at, bytes, objectBytes } = place;
+  const isNamed = typeof uid === 'string' && typeof object === 'string';
+  if (isNamed && [at, bytes, objectBytes].every(Number.isSafeInteger))
+    return { uid, object, at, bytes, objectBytes } as Place & { readonly uid: string }; // every field was looked at
   throw new StorageError('CORRUPT', `${JSON.stringify(place)} is no place in a bucket`);
 }

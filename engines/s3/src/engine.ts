@@ -196,7 +196,7 @@ export class S3Engine implements StorageEngine {
     for (;;) {
       const { row } = await this.#segments.get(id);
       if (row.end < 0) throw new StorageError('SEGMENT_NOT_SEALED', 'It is still being written', { where: id });
-      if (row.place !== undefined) return { ...row.place };
+      if (row.place !== undefined) return { ...row.place, uid: row.uid };
       await this.#parts.compaction.compact(id);
     }
   }
