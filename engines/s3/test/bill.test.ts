@@ -200,8 +200,8 @@ function loadOf({ shards, recordBytes, everyMs }: Load): ForecastLoad {
 
 const TRICKLE: Load = { shards: 1, recordBytes: 1000, everyMs: 1000, forMs: HOUR_MS };
 const MANY_SHARDS: Load = { shards: 1000, recordBytes: 1000, everyMs: 100, forMs: HOUR_MS / 4 };
-/** Three minutes stand for the hour: more would only take longer. */
-const MUCH: Load = { shards: 4, recordBytes: 256 * 1024, everyMs: 25, forMs: HOUR_MS / 20 };
+/** A minute and a half stands for the hour: more would only take longer. */
+const MUCH: Load = { shards: 4, recordBytes: 1000 * 1024, everyMs: 98, forMs: HOUR_MS / 40 };
 
 describe('The bill', () => {
   it('of an idle shard is nothing', async () => {
