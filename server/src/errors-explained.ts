@@ -267,7 +267,10 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
     todo: 'An idempotent producer may send again. If it happens often, the disk is too slow for the load.',
   },
   ABORTED: { means: 'The caller took the operation back.', todo: 'Nothing.' },
-  CLOSED: { means: `The node or the engine is closing. ${NONE}.`, todo: 'Try again when it is back.' },
+  CLOSED: {
+    means: `The node or the engine is closing. ${NONE}, unless the error says \`outcome: unknown\`: then the append was on its way already.`,
+    todo: 'Try again when it is back.',
+  },
   NOT_OWNER: { means: `Another node owns this shard. ${NONE}.`, todo: 'Ask for the metadata again.' },
   NODE_DOWN: {
     means: 'The node that holds this shard is down, and its engine keeps data on that node only.',

@@ -214,7 +214,7 @@ export class GuardedWriter implements SegmentWriter {
         entry.succeed(appended);
         entry.leave();
       } catch (error) {
-        this.#fail(entry, this.#context.failure(error, 'append', this.#where(), 'WRITER_FAILED'));
+        this.#fail(entry, this.#dispatched(this.#context.failure(error, 'append', this.#where(), 'WRITER_FAILED')));
       }
     }
   }
@@ -224,6 +224,12 @@ export class GuardedWriter implements SegmentWriter {
       throw this.#context.breach(`append up to ${entry.next} says ${appended?.next}`, this.#where(), 'WRITER_FAILED');
     if (this.#doomedUntil !== undefined)
       throw this.#context.breach(`append at ${entry.base} taken behind a refused one`, this.#where(), 'WRITER_FAILED');
+  }
+
+  /** Closing tells nothing of an append that the engine had been given: it may be durable by then, or become so at the next start. */
+  #dispatched(error: StorageError): StorageError {
+    if (error.code !== 'CLOSED' || error.outcome === 'unknown') return error;
+    return this.#error('CLOSED', 'Closed before the append settled', 'unknown', error);
   }
 
   #fail(entry: Inflight, error: StorageError): void {
@@ -396,8 +402,12 @@ export class GuardedWriter implements SegmentWriter {
     });
   }
 
-  #error(code: StorageCode, message: string, outcome?: 'unknown'): StorageError {
-    return new StorageError(code, message, { where: this.#where(), ...(outcome === undefined ? {} : { outcome }) });
+  #error(code: StorageCode, message: string, outcome?: 'unknown', cause?: StorageError): StorageError {
+    return new StorageError(code, message, {
+      where: this.#where(),
+      cause,
+      ...(outcome === undefined ? {} : { outcome }),
+    });
   }
 
   #where(): string {

@@ -194,6 +194,22 @@ describe('a guarded writer', () => {
     expect(await writer.seal()).toEqual({ end: 0 });
   });
 
+  it('takes CLOSED for an append that was dispatched as unknown, whatever the engine says of it', async () => {
+    const { inner, engine } = guarded();
+    const writer = await openWriter(engine);
+    const first = outcome(writer.append([batch(0)], { base: 0 }));
+    const second = outcome(writer.append([batch(1)], { base: 1 }));
+    const closed = new StorageError('CLOSED', 'it is closed');
+    inner.appends[0]?.fail(closed);
+    inner.appends[1]?.fail(closed);
+    expect(closed.outcome).toBe('none');
+    expect(await first).toMatchObject({ ...unknown('CLOSED'), cause: closed });
+    expect(await second).toMatchObject(unknown('WRITER_FAILED'));
+    // nothing is known of what it holds: the next one is not given to it
+    expect(await outcome(writer.append([batch(0)], { base: 0 }))).toMatchObject(none('WRITER_FAILED'));
+    expect(inner.appends.length).toBe(2);
+  });
+
   it('settles everything when the engine closes, even what the engine leaves in the air', async () => {
     const { inner, engine, clock } = guarded();
     const writer = await openWriter(engine);
