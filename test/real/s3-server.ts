@@ -24,8 +24,8 @@ export interface S3Server {
   /** SIGSTOP, SIGCONT: connections stay, nothing answers. */
   pause(): void;
   resume(): void;
-  /** On the same port, with what it had stored. */
-  start(): Promise<void>;
+  /** On the same port, with what it had stored; with another secret its clients are strangers. */
+  start(options?: { readonly secretAccessKey?: string }): Promise<void>;
   /** Ends it, and removes what it had stored. */
   stop(): Promise<void>;
 }
@@ -45,7 +45,12 @@ export function startMinio(options: NativeOptions = {}): Promise<S3Server> {
   return startNative(options, {
     name: 'minio',
     words: (dir, port) => ['server', '--quiet', '--address', `127.0.0.1:${port}`, dir],
-    env: { MINIO_ROOT_USER: ACCESS, MINIO_ROOT_PASSWORD: SECRET, MINIO_BROWSER: 'off', MINIO_UPDATE: 'off' },
+    env: (secret) => ({
+      MINIO_ROOT_USER: ACCESS,
+      MINIO_ROOT_PASSWORD: secret,
+      MINIO_BROWSER: 'off',
+      MINIO_UPDATE: 'off',
+    }),
     readyPath: '/minio/health/ready',
   });
 }
@@ -63,7 +68,7 @@ export function startVersitygw(options: NativeOptions = {}): Promise<S3Server> {
       'posix',
       dir,
     ],
-    env: { ROOT_ACCESS_KEY: ACCESS, ROOT_SECRET_KEY: SECRET },
+    env: (secret) => ({ ROOT_ACCESS_KEY: ACCESS, ROOT_SECRET_KEY: secret }),
     readyPath: '/health',
   });
 }
@@ -71,7 +76,7 @@ export function startVersitygw(options: NativeOptions = {}): Promise<S3Server> {
 interface Recipe {
   readonly name: string;
   words(dir: string, port: number): string[];
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: (secret: string) => Readonly<Record<string, string>>;
   readonly readyPath: string;
 }
 
@@ -110,9 +115,9 @@ class NativeServer implements S3Server {
     this.#isOwnDir = isOwnDir;
   }
 
-  async start(): Promise<void> {
+  async start({ secretAccessKey = SECRET }: { readonly secretAccessKey?: string } = {}): Promise<void> {
     const child = spawn(this.#binary, this.#recipe.words(this.#dir, this.port), {
-      env: { ...process.env, ...this.#recipe.env },
+      env: { ...process.env, ...this.#recipe.env(secretAccessKey) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
