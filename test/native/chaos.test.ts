@@ -1,6 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { flakyProxy } from '@robustmq/conformance';
 import { encodeBatch, isStorageError, type Shard, silentLogger } from '@robustmq/core';
 import { decodeRecords, forEachBatch } from '@robustmq/core/batch';
@@ -10,7 +13,9 @@ import { describe, expect, test, vi } from 'vitest';
 import { inFolder } from '../../server/test/node-fixture.ts';
 import { type S3Server, startMinio, startVersitygw } from '../real/s3-server.ts';
 
+const run = promisify(execFile);
 const BUCKET = 'chaos';
+const DISK_BYTES = 64 * 1024 * 1024;
 const IN_FLIGHT = 20;
 
 const configFor = (endpoint: string, { accessKeyId, secretAccessKey }: S3Server): string => `
@@ -200,6 +205,34 @@ describe('A store in trouble', () => {
       },
     );
   }, 180_000);
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'whose disk is full until somebody makes room (needs root, to mount a small file system)',
+    async () => {
+      const mount = await mkdtemp(join(tmpdir(), 'robust-full-store-'));
+      await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', mount]);
+      try {
+        const dir = join(mount, 'store');
+        await mkdir(dir);
+        await underStress(
+          () => startVersitygw({ dir }),
+          async ({ problems }) => {
+            const ballast = join(mount, 'ballast');
+            await writeFile(ballast, Buffer.alloc(DISK_BYTES)).catch(() => {}); // as much as there is room for
+            await vi.waitFor(async () => expect(await problems()).toMatch(/DISK_FULL|STORE_UNAVAILABLE/), {
+              timeout: 30_000,
+              interval: 100,
+            });
+            await rm(ballast);
+          },
+        );
+      } finally {
+        await run('umount', ['-l', mount]);
+        await rm(mount, { recursive: true });
+      }
+    },
+    180_000,
+  );
 
   test('that refuses our credentials for a while', async () => {
     await underStress(startVersitygw, async ({ server, problems }) => {
