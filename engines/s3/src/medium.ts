@@ -92,13 +92,22 @@ export class Medium {
     const row = mediumCodec.decode(found.value, found.key);
     const key = names.keyOf(MARK_OBJECT);
     const mark = await this.#mark(key);
-    await this.#options.prepare();
-    if (mark === row.cluster && row.marked) return;
-    if (row.marked)
+    if (mark === undefined && row.marked)
       throw new StorageError('INSTANCE_CHANGED', `The bucket has no mark of this cluster (${store.where}, ${key})`, {
         hint: 'It is another bucket, or it was emptied: correct endpoint, bucket and prefix; if the data is really gone, configure a new instance name, and give the old one up with `topic recover --accept-loss`',
       });
     if (mark === undefined) await store.put(key, [Buffer.from(row.cluster)], random.uuid());
+    // the first thing that is put is read back: what answers may be no store at all
+    if ((mark ?? (await this.#mark(key))) !== row.cluster)
+      throw new StorageError(
+        'STORE_MISCONFIGURED',
+        `What answers gives back something else than was put (${store.where}, ${key})`,
+        {
+          hint: 'Check the setting endpoint: this is no S3 store, or somebody else writes into this bucket under our names',
+        },
+      );
+    await this.#options.prepare();
+    if (row.marked) return;
     await meta.commit({
       id: random.uuid(),
       guards: [{ key: MEDIUM_KEY, revision: found.revision }],
