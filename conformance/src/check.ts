@@ -63,6 +63,8 @@ export interface Facts {
   readonly bitFlipsOpen?: { readonly tried: number; readonly of: number } | 'n/a';
   /** I/O steps that were made to fail, each in a run of its own, over all kinds of failure; `n/a`: there is no seam to fail them at. */
   readonly faultSteps?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** There when files were changed past `ctx.fs`, while others were changed through it: steps that nobody could fail are in no count. */
+  readonly faultsPastCtxFs?: string;
   /** Segments that lay idle beside each other in one engine. */
   readonly idleSegments?: number;
   /** Commands that the model ran against the oracle. */

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { openWorld, runCheck } from '@robustmq/conformance';
 import type { EngineDefinition } from '@robustmq/core';
 import memory from '@robustmq/engine-memory';
@@ -47,6 +49,21 @@ describe('checks of I/O faults', () => {
     const failure: unknown = await run(id, tinyFileEngine(flaws)).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Error);
     expect((failure as Error).message).toContain(`${id} MUST`);
+  });
+
+  it('say so when an engine does a part of its I/O past them', async () => {
+    const sound = tinyFileEngine();
+    const { ran, facts } = await run('SHARD-211', {
+      ...sound,
+      open: async (ctx) => {
+        await writeFile(join(ctx.dir, 'cache'), 'nobody can fail this');
+        return await sound.open(ctx);
+      },
+    });
+    expect(ran).toBe(true);
+    expect(facts.faultSteps).toMatchObject({ tried: expect.any(Number) });
+    expect(facts.faultsPastCtxFs).toMatch(/^not tried: /);
+    expect((await run('SHARD-211', sound)).facts.faultsPastCtxFs).toBeUndefined();
   });
 
   it('are not claimed by an engine that does no I/O', async () => {

@@ -11,8 +11,9 @@ class Broken extends OneFileLog {
     return found !== undefined && found.payload.length > LARGEST_READ ? undefined : found;
   }
 
-  protected override isProven(): boolean {
-    return false;
+  /** Damage is still told from a torn tail: a frame that is whole and large alone is not. */
+  protected override isProven(bytes: Buffer): boolean {
+    return super.frameAt(bytes, this.end) === undefined && super.isProven(bytes);
   }
 }
 

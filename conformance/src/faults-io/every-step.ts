@@ -1,6 +1,8 @@
 import { describeError, isStorageError, type StorageEngine, systemClock } from '@robustmq/core';
 import type { StepFault } from '@robustmq/core/testing';
 import { type EngineTrial, NotClaimed } from '../check.ts';
+import { goesPastTheSeam } from '../faults/recording.ts';
+import { withScratch } from '../faults/scratch.ts';
 import { shuffled } from '../faults/shuffled.ts';
 import { inTime, outcomeOf } from './ledger.ts';
 import { DirectoryPlace, LinkPlace, type Place } from './place.ts';
@@ -31,6 +33,10 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
     trial.note({ faultSteps: 'n/a' });
     throw new NotClaimed('its I/O goes neither through ctx.fs nor through a link');
   }
+  if (await isPartOnly(trial))
+    trial.note({
+      faultsPastCtxFs: 'not tried: some of its I/O does not go through ctx.fs, and fault steps are of the rest',
+    });
   const steady = harness.link === undefined ? new InOrder() : new UntilTime(steps, trial);
   let tried = 0;
   const worker = async (): Promise<void> => {
@@ -139,6 +145,17 @@ async function countSteps({ definition }: EngineTrial, place: Place): Promise<nu
   } finally {
     await place.dispose();
   }
+}
+
+/** Whether what was counted is not all that it does to its directory. */
+async function isPartOnly({ definition, harness }: EngineTrial): Promise<boolean> {
+  const { link, workshop } = harness;
+  if (link !== undefined || workshop === undefined) return false;
+  return await withScratch((dir) =>
+    goesPastTheSeam(workshop, dir, async ({ start }) => {
+      await new Workload('', definition.capabilities.append).run(await start());
+    }),
+  );
 }
 
 /** @returns whether the step went wrong as planned */

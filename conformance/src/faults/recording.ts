@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeFileSystem, type StorageEngine } from '@robustmq/core';
 import {
+  type DiskImage,
   FaultPlan,
   faultyFileSystem,
   RecordedDisk,
@@ -37,6 +38,22 @@ export async function record(
   dir: string,
   play: (stage: Stage) => Promise<void>,
 ): Promise<Recording | undefined> {
+  const recording = await recordAll(workshop, dir, play);
+  const disk = endOf(recording);
+  return disk.files.size > 0 && (await isWhatLiesThere(recording, disk)) ? recording : undefined;
+}
+
+/** @returns true when its directory holds something after `play` that did not go through `ctx.fs` */
+export async function goesPastTheSeam(
+  workshop: Workshop,
+  dir: string,
+  play: (stage: Stage) => Promise<void>,
+): Promise<boolean> {
+  const recording = await recordAll(workshop, dir, play);
+  return !(await isWhatLiesThere(recording, endOf(recording)));
+}
+
+async function recordAll(workshop: Workshop, dir: string, play: (stage: Stage) => Promise<void>): Promise<Recording> {
   const log = new RecordedLog();
   const meta = new RecordedMeta(log);
   const root = join(dir, 'instance');
@@ -80,20 +97,22 @@ export async function record(
     // only to let go of threads and descriptors
     for (const instance of abandoned) await instance.close().catch(() => {});
   }
-  const recording = { root, events: log.events(), acts: actor.acts, meta };
-  return (await isComplete(recording)) ? recording : undefined;
+  return { root, events: log.events(), acts: actor.acts, meta };
+}
+
+function endOf({ root, events }: Recording): DiskImage {
+  const disk = new RecordedDisk(root);
+  for (const event of events) disk.apply(event);
+  return disk.left(everything.survives);
 }
 
 /** What lies in the directory is what the recording makes, but for the lock. */
-async function isComplete({ root, events }: Recording): Promise<boolean> {
-  const disk = new RecordedDisk(root);
-  for (const event of events) disk.apply(event);
-  const { files } = disk.left(everything.survives);
+async function isWhatLiesThere({ root }: Recording, { files }: DiskImage): Promise<boolean> {
   const found = (await readdir(root, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
     .filter((path) => !path.startsWith('LOCK.level'));
-  if (files.size === 0 || found.length !== files.size) return false;
+  if (found.length !== files.size) return false;
   for (const path of found) {
     const bytes = files.get(path.replaceAll('\\', '/'));
     if (bytes === undefined || !bytes.read(0, bytes.size).equals(await readFile(join(root, path)))) return false;
