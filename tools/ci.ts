@@ -32,7 +32,7 @@ const SUITES: readonly Suite[] = [
   { name: 's3 model', command: npm('model:s3', '--seeds', '10000', '--seconds', '90'), minutes: 3, counted: 'once' },
   { name: 's3 mutants', command: npm('mutants:s3'), minutes: 6, counted: 'once' },
   { name: 'native', command: npm('test:native'), minutes: 25, counted: 'vitest' },
-  { name: 'containers', command: npm('test:containers'), minutes: 15, counted: 'vitest' },
+  { name: 'containers', command: npm('test:containers'), minutes: 20, counted: 'vitest' },
   { name: 'conformance', command: npm('conformance'), minutes: 10, counted: 'lines' },
   { name: 'crash', command: npm('crash', '--rounds', '200', '--seconds', '90'), minutes: 4, counted: 'once' },
   {
