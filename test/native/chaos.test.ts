@@ -11,14 +11,14 @@ import { loadConfig } from '@robustmq/core/config';
 import { FIRST_PARTY_BROKERS, FIRST_PARTY_ENGINES, type RunningNode, startNode } from '@robustmq/server';
 import { describe, expect, test, vi } from 'vitest';
 import { inFolder } from '../../server/test/node-fixture.ts';
-import { type S3Server, startMinio, startVersitygw } from '../real/s3-server.ts';
+import { type NativeS3Server, startMinio, startVersitygw } from '../real/s3-server.ts';
 
 const run = promisify(execFile);
 const BUCKET = 'chaos';
 const DISK_BYTES = 64 * 1024 * 1024;
 const IN_FLIGHT = 20;
 
-const configFor = (endpoint: string, { accessKeyId, secretAccessKey }: S3Server): string => `
+const configFor = (endpoint: string, { accessKeyId, secretAccessKey }: NativeS3Server): string => `
 engines:
   lake:
     use: s3
@@ -106,7 +106,7 @@ class Producer {
 }
 
 interface Stage {
-  readonly server: S3Server;
+  readonly server: NativeS3Server;
   readonly live: Producer;
   problems(): Promise<string>;
   ready(): Promise<boolean>;
@@ -114,9 +114,9 @@ interface Stage {
 
 /** A node that writes to a store and archives to it, while `disturb` is at work; afterwards all is well again by itself. */
 async function underStress(
-  startServer: () => Promise<S3Server>,
+  startServer: () => Promise<NativeS3Server>,
   disturb: (stage: Stage) => Promise<void>,
-  through?: (server: S3Server) => Promise<{ readonly endpoint: string; close(): Promise<void> }>,
+  through?: (server: NativeS3Server) => Promise<{ readonly endpoint: string; close(): Promise<void> }>,
 ): Promise<void> {
   await inFolder(async (cwd) => {
     const server = await startServer();
@@ -180,12 +180,12 @@ describe('A store in trouble', () => {
 
   test('that stands still for longer than a request may take', async () => {
     await underStress(startMinio, async ({ server, problems }) => {
-      server.pause();
+      await server.pause();
       await vi.waitFor(async () => expect(await problems()).toMatch(/STORE_UNAVAILABLE/), {
         timeout: 20_000,
         interval: 100,
       });
-      server.resume();
+      await server.resume();
     });
   }, 180_000);
 

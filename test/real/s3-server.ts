@@ -22,65 +22,68 @@ export interface S3Server {
   /** SIGKILL, and waits for its end. What it had stored stays. */
   kill(): Promise<void>;
   /** SIGSTOP, SIGCONT: connections stay, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** On the same port, with what it had stored; with another secret its clients are strangers. */
-  start(options?: { readonly secretAccessKey?: string }): Promise<void>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** On the same port, with what it had stored. */
+  start(): Promise<void>;
   /** Ends it, and removes what it had stored. */
   stop(): Promise<void>;
 }
 
-const ACCESS = 'robust-test';
-const SECRET = 'robust-test-secret';
-const REGION = 'us-east-1';
-const READY_MS = 30_000;
+/** One that runs as a process. */
+export interface NativeS3Server extends S3Server {
+  /** With another secret its clients are strangers. */
+  start(options?: { readonly secretAccessKey?: string }): Promise<void>;
+}
+
+export const ROOT_KEY = 'robust-test';
+export const ROOT_SECRET = 'robust-test-secret';
+export const REGION = 'us-east-1';
+export const READY_MS = 30_000;
 const BINARIES = join(process.env.ROBUST_CACHE ?? join(homedir(), '.cache/robustmq'), 's3-servers');
+
+/** How a server is started, as a process or in a container. */
+export interface S3Recipe {
+  readonly name: string;
+  /** @param address where to listen, such as `127.0.0.1:9000` or `:9000` */
+  words(dir: string, address: string): string[];
+  env(secret: string): Readonly<Record<string, string>>;
+  readonly readyPath: string;
+}
+
+export const MINIO: S3Recipe = {
+  name: 'minio',
+  words: (dir, address) => ['server', '--quiet', '--address', address, dir],
+  env: (secret) => ({
+    MINIO_ROOT_USER: ROOT_KEY,
+    MINIO_ROOT_PASSWORD: secret,
+    MINIO_BROWSER: 'off',
+    MINIO_UPDATE: 'off',
+  }),
+  readyPath: '/minio/health/ready',
+};
+
+export const VERSITYGW: S3Recipe = {
+  name: 'versitygw',
+  words: (dir, address) => ['--quiet', '--keep-alive', '--health', '/health', '--port', address, 'posix', dir],
+  env: (secret) => ({ ROOT_ACCESS_KEY: ROOT_KEY, ROOT_SECRET_KEY: secret }),
+  readyPath: '/health',
+};
 
 export interface NativeOptions {
   /** Where it stores; a temporary directory by default. */
   readonly dir?: string;
 }
 
-export function startMinio(options: NativeOptions = {}): Promise<S3Server> {
-  return startNative(options, {
-    name: 'minio',
-    words: (dir, port) => ['server', '--quiet', '--address', `127.0.0.1:${port}`, dir],
-    env: (secret) => ({
-      MINIO_ROOT_USER: ACCESS,
-      MINIO_ROOT_PASSWORD: secret,
-      MINIO_BROWSER: 'off',
-      MINIO_UPDATE: 'off',
-    }),
-    readyPath: '/minio/health/ready',
-  });
+export function startMinio(options: NativeOptions = {}): Promise<NativeS3Server> {
+  return startNative(options, MINIO);
 }
 
-export function startVersitygw(options: NativeOptions = {}): Promise<S3Server> {
-  return startNative(options, {
-    name: 'versitygw',
-    words: (dir, port) => [
-      '--quiet',
-      '--keep-alive',
-      '--health',
-      '/health',
-      '--port',
-      `127.0.0.1:${port}`,
-      'posix',
-      dir,
-    ],
-    env: (secret) => ({ ROOT_ACCESS_KEY: ACCESS, ROOT_SECRET_KEY: secret }),
-    readyPath: '/health',
-  });
+export function startVersitygw(options: NativeOptions = {}): Promise<NativeS3Server> {
+  return startNative(options, VERSITYGW);
 }
 
-interface Recipe {
-  readonly name: string;
-  words(dir: string, port: number): string[];
-  readonly env: (secret: string) => Readonly<Record<string, string>>;
-  readonly readyPath: string;
-}
-
-async function startNative(options: NativeOptions, recipe: Recipe): Promise<S3Server> {
+async function startNative(options: NativeOptions, recipe: S3Recipe): Promise<NativeS3Server> {
   const binary = join(BINARIES, recipe.name);
   if (!existsSync(binary))
     throw new Error(`${recipe.name} is not there (${binary}). Build it once: tools/install-s3-servers.sh`);
@@ -90,22 +93,22 @@ async function startNative(options: NativeOptions, recipe: Recipe): Promise<S3Se
   return server;
 }
 
-class NativeServer implements S3Server {
+class NativeServer implements NativeS3Server {
   readonly name: string;
   readonly host = '127.0.0.1';
   readonly port: number;
   readonly endpoint: string;
-  readonly accessKeyId: string = ACCESS;
-  readonly secretAccessKey: string = SECRET;
+  readonly accessKeyId: string = ROOT_KEY;
+  readonly secretAccessKey: string = ROOT_SECRET;
   readonly region: string = REGION;
-  readonly #recipe: Recipe;
+  readonly #recipe: S3Recipe;
   readonly #binary: string;
   readonly #dir: string;
   readonly #isOwnDir: boolean;
   #child: ChildProcess | undefined;
   #said = '';
 
-  constructor(recipe: Recipe, binary: string, dir: string, port: number, isOwnDir: boolean) {
+  constructor(recipe: S3Recipe, binary: string, dir: string, port: number, isOwnDir: boolean) {
     this.name = recipe.name;
     this.port = port;
     this.endpoint = `http://${this.host}:${port}`;
@@ -115,8 +118,8 @@ class NativeServer implements S3Server {
     this.#isOwnDir = isOwnDir;
   }
 
-  async start({ secretAccessKey = SECRET }: { readonly secretAccessKey?: string } = {}): Promise<void> {
-    const child = spawn(this.#binary, this.#recipe.words(this.#dir, this.port), {
+  async start({ secretAccessKey = ROOT_SECRET }: { readonly secretAccessKey?: string } = {}): Promise<void> {
+    const child = spawn(this.#binary, this.#recipe.words(this.#dir, `${this.host}:${this.port}`), {
       env: { ...process.env, ...this.#recipe.env(secretAccessKey) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -125,25 +128,14 @@ class NativeServer implements S3Server {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#said = (this.#said + text).slice(-8192);
       });
-    const until = performance.now() + READY_MS;
-    while (!(await this.#isReady())) {
-      if (child.exitCode !== null || performance.now() > until) {
-        await this.kill();
-        throw new Error(`${this.name} did not start on port ${this.port}. It said: ${this.#said}`);
-      }
-      await sleep(50);
-    }
+    const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    if (await isReady(this.endpoint + this.#recipe.readyPath, hasEnded)) return;
+    await this.kill();
+    throw new Error(`${this.name} did not start on port ${this.port}. It said: ${this.#said}`);
   }
 
-  async createBucket(name: string): Promise<void> {
-    const { endpoint, region, accessKeyId, secretAccessKey } = this;
-    const credentials = { accessKeyId, secretAccessKey };
-    const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials });
-    try {
-      await client.send(new CreateBucketCommand({ Bucket: name }));
-    } finally {
-      client.destroy();
-    }
+  createBucket(name: string): Promise<void> {
+    return createBucketAt(this, name);
   }
 
   async kill(): Promise<void> {
@@ -154,11 +146,11 @@ class NativeServer implements S3Server {
     await once(child, 'exit');
   }
 
-  pause(): void {
+  async pause(): Promise<void> {
     this.#child?.kill('SIGSTOP');
   }
 
-  resume(): void {
+  async resume(): Promise<void> {
     this.#child?.kill('SIGCONT');
   }
 
@@ -166,17 +158,34 @@ class NativeServer implements S3Server {
     await this.kill();
     if (this.#isOwnDir) await rm(this.#dir, { recursive: true, force: true });
   }
+}
 
-  async #isReady(): Promise<boolean> {
+/** Waits until `url` answers with 200. @returns false when it did not in time, or `isVain` */
+export async function isReady(url: string, isVain: () => boolean = () => false): Promise<boolean> {
+  const until = performance.now() + READY_MS;
+  while (!isVain() && performance.now() < until) {
     try {
-      return (await fetch(`${this.endpoint}${this.#recipe.readyPath}`)).ok;
+      if ((await fetch(url)).ok) return true;
     } catch {
-      return false;
+      // nothing listens yet
     }
+    await sleep(50);
+  }
+  return false;
+}
+
+export async function createBucketAt(server: S3Server, name: string): Promise<void> {
+  const { endpoint, region, accessKeyId, secretAccessKey } = server;
+  const credentials = { accessKeyId, secretAccessKey };
+  const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials });
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: name }));
+  } finally {
+    client.destroy();
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
