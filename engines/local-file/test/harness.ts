@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -104,6 +104,20 @@ export async function readAll(
 
 /** The directory of an engine that rests, as a kill -9 at this moment would leave it. */
 export async function snapshot(dir: string): Promise<string> {
+  for (;;) {
+    const before = await moment(dir);
+    const copy = await copyOf(dir);
+    // a crash takes one moment of the disk; a copy takes some time, in which a checkpoint may let go of a log file
+    if ((await moment(dir)) === before) return copy;
+  }
+}
+
+async function moment(dir: string): Promise<string> {
+  const checkpoint = await readFile(join(dir, 'checkpoint'), 'latin1').catch(() => '');
+  return `${checkpoint} ${(await readdir(join(dir, 'wal'))).join()}`;
+}
+
+async function copyOf(dir: string): Promise<string> {
   const copy = await temporaryDirectory();
   const filter = (path: string): boolean => !path.endsWith('.tmp');
   // what is older points to what is newer, never the other way round
