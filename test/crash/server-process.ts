@@ -21,6 +21,8 @@ export interface StartOptions {
   readonly sets?: readonly string[];
   /** Another server than the repository's own, say one that is installed elsewhere. */
   readonly bin?: string;
+  /** Its configuration file. */
+  readonly config?: string;
   /** Where it is started: what `./` in its settings means. */
   readonly cwd?: string;
 }
@@ -33,14 +35,15 @@ export class ServerProcess {
   #ports: Ports | undefined;
 
   /** Only spawned: it may be killed before it is ready. */
-  constructor({ data, ports, sets = [], bin = BIN, cwd }: StartOptions) {
+  constructor({ data, ports, sets = [], bin = BIN, config, cwd }: StartOptions) {
     const settings = [
       `brokers.kafka.port=${ports?.kafka ?? 0}`,
       `brokers.mqtt.port=${ports?.mqtt ?? 0}`,
       `admin.port=${ports?.admin ?? 0}`,
       ...sets,
     ];
-    const words = ['start', '--data', data, '--json', ...settings.flatMap((setting) => ['--set', setting])];
+    const file = config === undefined ? [] : ['--config', config];
+    const words = ['start', ...file, '--data', data, '--json', ...settings.flatMap((setting) => ['--set', setting])];
     this.#child = spawn(bin, words, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#exit = once(this.#child, 'exit');
     if (this.#child.stderr === null) throw new Error('no stderr');

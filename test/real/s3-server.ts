@@ -59,6 +59,7 @@ export const MINIO: S3Recipe = {
     MINIO_ROOT_PASSWORD: secret,
     MINIO_BROWSER: 'off',
     MINIO_UPDATE: 'off',
+    MINIO_SITE_REGION: REGION, // without one it takes any
   }),
   readyPath: '/minio/health/ready',
 };
