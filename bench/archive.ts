@@ -111,7 +111,7 @@ try {
   console.log(
     `${(load.bytes / 1e9).toFixed(2)} GB written, ${kills} kills, ${killedMoving} while segments were to be moved`,
   );
-  await settled(ports.admin);
+  await settled(ports.admin, join(data, 'engines/local/segments'));
   const found = await readBack(ports.kafka, 'bench', load.acknowledged);
   const lostMqtt = await readTrickle(ports.kafka, 'mqtt', trickle.acknowledged);
   const topics = ['bench', 'mqtt'];
@@ -155,8 +155,10 @@ try {
 process.exit(clean ? 0 : 1);
 
 /** Everything has been moved, and no copy is left. The end of each shard is sealed by its age. */
-async function settled(admin: number): Promise<void> {
+async function settled(admin: number, segments: string): Promise<void> {
   await sleep(10_000);
+  // describes every topic: the status speaks of shards that have been used since the start
+  await strayFiles(admin, segments);
   const amounts = await until(
     () => archiveAmounts(admin),
     ({ waiting, copies }) => waiting + copies === 0,
