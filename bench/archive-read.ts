@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { kafkaClient } from './archive-load.ts';
+import { BATCH_HEADER_BYTES, decodeRecords, readHeader } from '@robustmq/core/batch';
+import { KafkaWire } from '../test/crash/kafka-wire.ts';
 import { sequenceOf } from './archive-values.ts';
 
 /** The longest time without a record after which the rest counts as lost. */
 const STALL_MS = 60_000;
+const FETCH_BYTES = 4 << 20;
 
 export interface Found {
   lost: number;
@@ -12,7 +14,7 @@ export interface Found {
   changed: number;
 }
 
-/** Reads all partitions through a real client: the value at each offset must be the one that was sent as this number. */
+/** Reads all partitions over Kafka's protocol: the value at each offset must be the one that was sent as this number. */
 export async function readBack(port: number, topic: string, acknowledged: readonly number[]): Promise<Found> {
   const found: Found = { lost: 0, repeated: 0, renumbered: 0, changed: 0 };
   const seen = acknowledged.map((values) => new Uint8Array(values));
@@ -45,6 +47,7 @@ export async function readTrickle(port: number, topic: string, acknowledged: Rea
   return missing.size;
 }
 
+/** Partition by partition, as a client does that was assigned them: there are no consumer groups yet. */
 async function consume(
   port: number,
   topic: string,
@@ -52,24 +55,41 @@ async function consume(
   ends: readonly number[],
   take: (partition: number, offset: number, value: Buffer | null) => void,
 ): Promise<void> {
-  const consumer = kafkaClient(port).consumer({ groupId: `read-${topic}`, maxBytesPerPartition: 4 << 20 });
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  let lastAt = performance.now();
-  await consumer.run({
-    eachBatch: async ({ batch }) => {
-      lastAt = performance.now();
-      for (const { offset, value } of batch.messages) take(batch.partition, Number(offset), value);
-    },
-  });
-  while (ends.some((end, i) => (next[i] ?? 0) < end) && performance.now() - lastAt < STALL_MS) await sleep(100);
-  await consumer.disconnect();
+  const wire = await KafkaWire.open(port);
+  try {
+    for (const [partition, end] of ends.entries()) {
+      let lastAt = performance.now();
+      for (let from = next[partition] ?? 0; from < end; ) {
+        const { error, records } = await wire.fetch(topic, partition, from, FETCH_BYTES);
+        if (error !== 0) throw new Error(`fetch of ${topic}/${partition} at ${from}: error ${error}`);
+        const before = from;
+        // the last batch of an answer may be cut
+        for (let at = 0; records.length - at >= BATCH_HEADER_BYTES; ) {
+          const { bytes } = readHeader(records, at);
+          if (at + bytes > records.length) break;
+          for (const { offset, value } of decodeRecords(records.subarray(at, at + bytes))) {
+            if (offset < from) continue;
+            take(partition, offset, value === null ? null : Buffer.from(value));
+            from = offset + 1;
+          }
+          at += bytes;
+        }
+        if (from > before) lastAt = performance.now();
+        else if (performance.now() - lastAt > STALL_MS)
+          return; // the rest counts as lost
+        else await sleep(100);
+      }
+    }
+  } finally {
+    wire.close();
+  }
 }
 
 async function endOf(port: number, topic: string): Promise<number> {
-  const admin = kafkaClient(port).admin();
-  await admin.connect();
-  const [partition] = await admin.fetchTopicOffsets(topic);
-  await admin.disconnect();
-  return Number(partition?.high ?? 0);
+  const wire = await KafkaWire.open(port);
+  try {
+    return (await wire.listOffset(topic, 0, -1)).offset;
+  } finally {
+    wire.close();
+  }
 }
