@@ -317,7 +317,8 @@ class NodeStorage implements Storage {
     const topic = topicName === undefined ? undefined : this.topic(topicName);
     if (topic === undefined) {
       if (topicName !== undefined) throw unknownTopic(topicName);
-      const logs = [...this.#logs()];
+      // one that nobody has used since the start knows nothing of its chain yet
+      const logs = [...this.#logs()].filter(({ phase }) => phase !== 'new' && phase !== 'loading');
       const all = [...this.#table.all()].reduce((sum, { shards }) => sum + shards, 0);
       return { shards: archiveStatusOf(logs), shardsNotOpen: all - logs.length, manifests };
     }

@@ -183,3 +183,21 @@ describe('A crash at any step of archiving', () => {
     await world.rounds();
   }
 });
+
+describe('The status of archiving', () => {
+  it('counts a shard that nobody has used since the start as not open, and says what lies where once it is', async () => {
+    world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 0 } });
+    await world.fill(0, 3);
+    world.clock.shift += 11 * MINUTE;
+    await world.rounds();
+    await world.restart();
+    const { storage } = world.node as NonNullable<typeof world.node>; // it is open
+    const topic = await storage.ensureTopic('t');
+    const shard = storage.shard(topic, 0);
+    expect(await storage.archiveStatus()).toMatchObject({ shards: [], shardsNotOpen: 1 });
+    await shard.offsets();
+    const { shards, shardsNotOpen } = await storage.archiveStatus();
+    expect(shardsNotOpen).toBe(0);
+    expect(shards).toMatchObject([{ archived: { segments: 1 } }]);
+  });
+});
