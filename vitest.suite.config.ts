@@ -5,6 +5,8 @@ export const SUITE_TESTS: string[] = [
   'conformance/test/{crash-points,crowds,io-faults,link-faults,mutants,probes,runners,service,testcontainers-guide}.test.ts',
   'conformance/test/{cli,model,process}/*.test.ts',
   'create-robust-engine/test/*.test.ts',
+  'core/test/storage/archive-chaos.test.ts',
+  'engines/local-file/test/conformance.test.ts',
   'engines/s3/test/bill.test.ts',
 ];
 
