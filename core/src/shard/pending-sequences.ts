@@ -11,6 +11,8 @@ import {
 } from '../fold/producers.ts';
 import type { AppendEntry } from './append-entry.ts';
 
+/** How many sequences there are before they begin again. */
+const SEQUENCES = 2 ** 31;
 /** Producers of one shard whose refused batch is waited for. */
 const MAX_EXPECTED = 1000;
 
@@ -68,8 +70,9 @@ export class PendingSequences {
   expect(entry: AppendEntry): void {
     const header = entry.headers[0];
     if (header === undefined || header.producerId < 0) return;
-    // the first one of a row of refused ones is the one that must come first
-    if (this.#expected.get(header.producerId)?.epoch === header.producerEpoch) return;
+    // the lowest of those that were refused must come first, in whatever order they were: one behind it may have been told sooner
+    const known = this.#expected.get(header.producerId);
+    if (known?.epoch === header.producerEpoch && !isBefore(header.baseSequence, known.sequence)) return;
     this.#expected.set(header.producerId, { epoch: header.producerEpoch, sequence: header.baseSequence });
     if (this.#expected.size <= MAX_EXPECTED) return;
     const oldest = this.#expected.keys().next().value;
@@ -98,4 +101,10 @@ export class PendingSequences {
     this.#expected.delete(header.producerId);
     return verdict;
   }
+}
+
+/** Sequences begin again at 0 behind 2^31 - 1: the one from which the other is reached in fewer steps is before it. */
+function isBefore(sequence: number, other: number): boolean {
+  const steps = (other - sequence + SEQUENCES) % SEQUENCES;
+  return steps > 0 && steps < SEQUENCES / 2;
 }
