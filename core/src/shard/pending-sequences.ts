@@ -93,7 +93,8 @@ export class PendingSequences {
   #checkExpected(header: BatchHeader, verdict: SequenceVerdict): SequenceVerdict {
     const expected = this.#expected.get(header.producerId);
     if (expected === undefined || verdict.kind === 'duplicate') return verdict;
-    if (header.producerEpoch === expected.epoch && header.baseSequence !== expected.sequence)
+    // one in front of it may come: its outcome was not known, and now it is sent again
+    if (header.producerEpoch === expected.epoch && isBefore(expected.sequence, header.baseSequence))
       throw new StorageError(
         'SEQUENCE_GAP',
         `producer ${header.producerId} sent sequence ${header.baseSequence}, but ${expected.sequence} was refused and comes first`,

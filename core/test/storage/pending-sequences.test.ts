@@ -26,3 +26,11 @@ it.each([
   expect(() => pending.check(header(second as number), committed)).toThrowError(/comes first/);
   expect(pending.check(header(first as number), committed)).toMatchObject({ kind: 'new' });
 });
+
+it('lets a batch in front of a refused one come first: what became of it was not known, so nobody waits for it by name', () => {
+  const pending = new PendingSequences();
+  pending.expect(refused(31));
+  const committed = new Producers();
+  expect(() => pending.check(header(32), committed)).toThrowError(/31 was refused/);
+  expect(pending.check(header(30), committed)).toMatchObject({ kind: 'new' });
+});
