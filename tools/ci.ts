@@ -29,7 +29,7 @@ const SUITES: readonly Suite[] = [
   { name: 'interop', command: npm('test:interop'), minutes: 10, counted: 'vitest' },
   { name: 'root', command: npm('test:root'), minutes: 4, counted: 'vitest' },
   { name: 'fsync', command: npm('test:fsync'), minutes: 3, counted: 'vitest' },
-  { name: 's3 model', command: npm('model:s3', '--seeds', '10000', '--seconds', '90'), minutes: 3, counted: 'once' },
+  { name: 's3 model', command: npm('model:s3', '--seeds', '10000', '--seconds', '45'), minutes: 3, counted: 'once' },
   { name: 's3 mutants', command: npm('mutants:s3'), minutes: 6, counted: 'once' },
   { name: 'native', command: npm('test:native'), minutes: 25, counted: 'vitest' },
   { name: 'containers', command: npm('test:containers'), minutes: 20, counted: 'vitest' },
