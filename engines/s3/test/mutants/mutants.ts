@@ -166,17 +166,6 @@ export const S3_MUTANTS: readonly S3Mutant[] = [
     ],
   },
   {
-    name: 'forgets a put that failed',
-    incident: 'Aiven 590: objects that nobody refers to and nobody deletes, found on the bill',
-    changes: [
-      {
-        file: 'objects.ts',
-        from: '    this.#doubtful.set(object, until);\n  }\n\n  isKnown',
-        to: '    this.#users.delete(object);\n    until;\n  }\n\n  isKnown',
-      },
-    ],
-  },
-  {
     name: 'deletes the orphans of a life the moment it is over',
     incident: 'what a dead process had sent arrives after that, and stays',
     changes: [{ file: 'sweeper.ts', from: 'if (clock.wall() - row.fencedAt < this.#orphanGraceMs) continue;', to: '' }],
