@@ -93,15 +93,17 @@ export class Compaction {
       return;
     }
     const { row, revision } = found;
-    const pointers = await this.#segments.pointers(id, row);
+    const pointers = await this.#segments.pointers(id, found);
+    // somebody else was first: the next round sees what became of it
+    if (pointers === undefined) return;
     const log = this.#segments.log(id, row.base, pointers);
-    const content = this.#segments.runs(row, log);
+    const content = this.#segments.content(row, log);
     const { uid, base, end, epoch, ingest, life } = row;
     const { committed } = await this.#images.put({
       id,
       range: { base, end, epoch },
       uid,
-      state: content.kind === 'runs' ? await content.state() : new Uint8Array(0),
+      state: await content.state(),
       batches: log.batches(),
       lane: 'upkeep',
       revision,

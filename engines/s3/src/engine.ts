@@ -84,7 +84,7 @@ export class S3Engine implements StorageEngine {
       revision,
       window: this.#parts.window,
       log,
-      view: this.#segments.view(id, this.#segments.runs(row, log)),
+      view: this.#segments.view(id, this.#segments.content(row, log)),
       dispatch: (entry) => this.#parts.log.append(entry),
       commitSeal: async (end) => {
         const sealed = await this.#segments.replace(id, { ...row, end }, revision);
@@ -116,8 +116,10 @@ export class S3Engine implements StorageEngine {
     }
   }
 
-  async #seal(id: string, { row, revision }: FoundSegment): Promise<number | undefined> {
-    const pointers = await this.#segments.pointers(id, row);
+  async #seal(id: string, found: FoundSegment): Promise<number | undefined> {
+    const { row, revision } = found;
+    const pointers = await this.#segments.pointers(id, found);
+    if (pointers === undefined) return undefined;
     const end = pointers.at(-1)?.next ?? row.base;
     const sealed = await this.#segments.replace(id, { ...row, end, life: this.#environment.life.name }, revision);
     if (sealed === undefined) return undefined;
@@ -152,7 +154,7 @@ export class S3Engine implements StorageEngine {
       if (row.place !== undefined) objects.released(row.place.object, row.uid);
       if (row.stateObject !== undefined) objects.released(row.stateObject.object, row.uid);
       // a run that was on its way failed with the row: these are all
-      await this.#parts.compaction.dropRuns(row.uid, await this.#segments.pointers(id, row));
+      await this.#parts.compaction.dropRuns(row.uid, await this.#segments.runs(row.uid));
     }
   }
 

@@ -72,18 +72,36 @@ export class Segments {
     return result.ok ? result.revision : undefined;
   }
 
-  /** The runs of a segment in order. @throws CORRUPT when one is missing */
-  async pointers(id: string, row: SegmentRow): Promise<PointerRow[]> {
+  /** What Meta has of a segment's runs now, by offset. */
+  async runs(uid: string): Promise<PointerRow[]> {
     const pointers: PointerRow[] = [];
-    for await (const entry of this.#environment.meta.rows(pointerPrefix(row.uid)))
+    for await (const entry of this.#environment.meta.rows(pointerPrefix(uid)))
       pointers.push(pointerCodec.decode(entry.value, entry.key));
+    return pointers;
+  }
+
+  /**
+   * The runs of a segment in order, all of them. The rows of runs go one after the other once an image has taken their place, so that some may be
+   * missing to whoever has read the segment's row before. @returns `undefined` if that was so: the row has changed
+   * @throws CORRUPT when one is missing, and nobody has taken it away
+   */
+  async pointers(id: string, { row, revision }: FoundSegment): Promise<PointerRow[] | undefined> {
+    const pointers = await this.runs(row.uid);
     let next = row.base;
+    let gap: PointerRow | undefined;
     for (const pointer of pointers) {
-      if (pointer.base !== next)
-        throw new StorageError('CORRUPT', `Meta has runs up to ${next} and from ${pointer.base}`, { where: id });
+      if (pointer.base !== next) {
+        gap = pointer;
+        break;
+      }
       next = pointer.next;
     }
-    return pointers;
+    // an open one ends where its runs do
+    if (gap === undefined && (row.end < 0 || row.end === next)) return pointers;
+    const now = await this.find(id);
+    if (now?.revision !== revision) return undefined;
+    const rest = gap === undefined ? `of ${row.end}` : `and from ${gap.base}`;
+    throw new StorageError('CORRUPT', `Meta has runs up to ${next} ${rest}`, { where: id });
   }
 
   log(id: string, base: number, pointers: readonly PointerRow[]): PointerLog {
@@ -92,17 +110,17 @@ export class Segments {
 
   /** @throws SEGMENT_UNKNOWN, SEGMENT_NOT_SEALED, SEGMENT_LOST, CORRUPT */
   async openReader(id: string): Promise<SegmentReader> {
-    const { row } = await this.get(id);
+    const { row, content } = await this.#located(id);
     if (row.end < 0)
       throw new StorageError('SEGMENT_NOT_SEALED', 'An open segment is read through its writer', { where: id });
-    return new ViewReader({ base: row.base, end: row.end }, this.view(id, await this.#content(id, row)));
+    return new ViewReader({ base: row.base, end: row.end }, this.view(id, content));
   }
 
   view(id: string, content: Content): SegmentView {
-    return new SegmentView(content, async () => this.#content(id, (await this.get(id)).row));
+    return new SegmentView(content, async () => (await this.#located(id)).content);
   }
 
-  runs(row: SegmentRow, log: PointerLog): Content {
+  content(row: SegmentRow, log: PointerLog): Extract<Content, { readonly kind: 'runs' }> {
     return { kind: 'runs', log, state: () => this.#state(row) };
   }
 
@@ -132,9 +150,15 @@ export class Segments {
     return { stateObject: { object, bytes: state.length, ...(strayed ? { strayed } : {}) } };
   }
 
-  async #content(id: string, row: SegmentRow): Promise<Content> {
-    if (row.place !== undefined) return { kind: 'image', image: await this.#environment.openImage(id, row, row.place) };
-    return this.runs(row, this.log(id, row.base, await this.pointers(id, row)));
+  async #located(id: string): Promise<{ readonly row: SegmentRow; readonly content: Content }> {
+    for (;;) {
+      const found = await this.get(id);
+      const { row } = found;
+      if (row.place !== undefined)
+        return { row, content: { kind: 'image', image: await this.#environment.openImage(id, row, row.place) } };
+      const pointers = await this.pointers(id, found);
+      if (pointers !== undefined) return { row, content: this.content(row, this.log(id, row.base, pointers)) };
+    }
   }
 
   async #state(row: SegmentRow): Promise<SegmentState> {

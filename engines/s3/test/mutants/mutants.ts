@@ -204,4 +204,16 @@ export const S3_MUTANTS: readonly S3Mutant[] = [
       },
     ],
   },
+  {
+    name: 'reads half a list of runs as if it were all',
+    incident:
+      'found in this engine by its own model: a segment that moved into its image between two requests to Meta read as empty',
+    changes: [
+      {
+        file: 'segment/segments.ts',
+        from: 'if (gap === undefined && (row.end < 0 || row.end === next)) return pointers;',
+        to: 'if (gap === undefined) return pointers;',
+      },
+    ],
+  },
 ];
