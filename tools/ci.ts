@@ -13,11 +13,19 @@ interface Suite {
   readonly counted: 'vitest' | 'lines' | 'once';
 }
 
-interface Count {
+interface Tally {
   readonly passed: number;
   readonly failed: number;
   readonly note: string;
 }
+
+interface Count extends Tally {
+  /** The end of what it printed. */
+  readonly last: string;
+}
+
+/** Of a suite that failed, once more at the end: a log is often kept from there only. */
+const LAST_LINES = 60;
 
 const npm = (script: string, ...words: string[]): string[] => ['npm', 'run', '--silent', script, '--', ...words];
 
@@ -62,6 +70,8 @@ rmSync(reports, { recursive: true });
 
 const passed = counts.reduce((sum, [, count]) => sum + count.passed, 0);
 const failed = counts.reduce((sum, [, count]) => sum + count.failed, 0);
+for (const [name, count] of counts.filter(([, count]) => count.failed > 0))
+  console.log(`\n=== what ${name} printed last\n${count.last.trimEnd().split('\n').slice(-LAST_LINES).join('\n')}`);
 console.log('');
 for (const [name, count] of counts)
   console.log(`${name.padEnd(28)} ${count.passed} ok, ${count.failed} not ok${count.note}`);
@@ -73,12 +83,16 @@ async function run(suite: Suite): Promise<Count> {
   const reporting =
     suite.counted === 'vitest' ? ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`] : [];
   const [command = '', ...words] = [...suite.command, ...reporting];
-  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let last = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    process.stdout.write(text);
-    last = (last + text).slice(-65_536);
-  });
+  for (const [from, to] of [
+    [child.stdout, process.stdout],
+    [child.stderr, process.stderr],
+  ] as const)
+    from.setEncoding('utf8').on('data', (text: string) => {
+      to.write(text);
+      last = (last + text).slice(-65_536);
+    });
   let late = false;
   const limit = new AbortController();
   const timer = sleep(suite.minutes * 60_000, undefined, { signal: limit.signal }).then(
@@ -96,18 +110,22 @@ async function run(suite: Suite): Promise<Count> {
   limit.abort();
   await timer;
   if (code === UNAVAILABLE && !late)
-    return { passed: 0, failed: 0, note: ', NOT RUN: it needs what this machine can not have (above)' };
+    return { passed: 0, failed: 0, note: ', NOT RUN: it needs what this machine can not have (above)', last };
   const note = late ? `, stopped after ${suite.minutes} minutes` : '';
-  if (suite.counted === 'vitest') return fromReport(report, code, note, suite.name !== 'test');
-  return suite.counted === 'lines' ? fromLines(last, code, note) : asOne(code, note);
+  return { ...counted(), last };
+
+  function counted(): Tally {
+    if (suite.counted === 'vitest') return fromReport(report, code, note, suite.name !== 'test');
+    return suite.counted === 'lines' ? fromLines(last, code, note) : asOne(code, note);
+  }
 }
 
-function asOne(code: number, note: string): Count {
+function asOne(code: number, note: string): Tally {
   return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, note };
 }
 
 /** A row of a scorecard, and of what else counts itself, says `passed 93 (...) failed 0`. */
-function fromLines(text: string, code: number, note: string): Count {
+function fromLines(text: string, code: number, note: string): Tally {
   const rows = [...text.matchAll(/\bpassed (\d+)\b.*\bfailed (\d+)\b/g)];
   const passed = rows.reduce((sum, row) => sum + Number(row[1]), 0);
   const failed = rows.reduce((sum, row) => sum + Number(row[2]), 0);
@@ -116,7 +134,7 @@ function fromLines(text: string, code: number, note: string): Count {
 }
 
 /** Skipped tests count as failed where everything that they need has been installed; in `npm test`, which needs nothing, they are told. */
-function fromReport(file: string, code: number, note: string, skipsFail: boolean): Count {
+function fromReport(file: string, code: number, note: string, skipsFail: boolean): Tally {
   try {
     // vitest's JSON reporter
     const report = JSON.parse(readFileSync(file, 'utf8')) as {
