@@ -7,7 +7,7 @@ export const SUITE_TESTS: string[] = [
   'create-robust-engine/test/*.test.ts',
   'core/test/storage/archive-chaos.test.ts',
   'engines/local-file/test/conformance.test.ts',
-  'engines/s3/test/bill.test.ts',
+  'engines/objects/test/bill.test.ts',
 ];
 
 export default defineConfig({ test: { include: SUITE_TESTS, testTimeout: 60_000 } });

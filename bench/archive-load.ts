@@ -4,7 +4,6 @@ import mqtt, { type MqttClient } from 'mqtt';
 import { benchValue, VALUE_BYTES } from './archive-values.ts';
 
 const VALUES_PER_SEND = 16;
-export const SEND_BYTES: number = VALUES_PER_SEND * VALUE_BYTES;
 const RETRY = { retries: 1000, initialRetryTime: 50, maxRetryTime: 200 };
 
 /** One idempotent kafkajs producer for each partition; the value at an offset says the same number. */
@@ -40,9 +39,12 @@ export class KafkaLoad {
   }
 
   /** Until `isDone` says so, at most at `bytesPerSecond`. @returns the time of each send, ms */
-  async produce(isDone: () => boolean, bytesPerSecond: number): Promise<number[]> {
+  async produce(
+    isDone: () => boolean,
+    { bytesPerSecond, values = VALUES_PER_SEND }: { readonly bytesPerSecond: number; readonly values?: number },
+  ): Promise<number[]> {
     const partitions = this.#producers.length;
-    const spacingMs = (1000 * SEND_BYTES * partitions) / bytesPerSecond;
+    const spacingMs = (1000 * values * VALUE_BYTES * partitions) / bytesPerSecond;
     const times: number[] = [];
     await Promise.all(
       this.#producers.map(async (producer, partition) => {
@@ -52,7 +54,7 @@ export class KafkaLoad {
           // what could not be sent in time is not made up for: a stall would be followed by a burst
           dueAt = Math.max(dueAt + spacingMs, performance.now());
           const sentAt = performance.now();
-          await this.#send(producer, partition);
+          await this.#send(producer, partition, values);
           times.push(performance.now() - sentAt);
         }
       }),
@@ -64,14 +66,14 @@ export class KafkaLoad {
     await Promise.all(this.#producers.map((producer) => producer.disconnect()));
   }
 
-  async #send(producer: Producer, partition: number): Promise<void> {
+  async #send(producer: Producer, partition: number, values: number): Promise<void> {
     const first = this.acknowledged[partition] ?? 0;
-    const messages = Array.from({ length: VALUES_PER_SEND }, (_, i) => ({ partition, value: benchValue(first + i) }));
+    const messages = Array.from({ length: values }, (_, i) => ({ partition, value: benchValue(first + i) }));
     const [answer] = await producer.send({ topic: this.topic, acks: -1, messages });
     // a repeated send that the node had already written may be answered without its offset
     const base = Number(answer?.baseOffset ?? -1);
     if (base >= 0 && base !== first) this.renumbered++;
-    this.acknowledged[partition] = first + VALUES_PER_SEND;
+    this.acknowledged[partition] = first + values;
   }
 }
 

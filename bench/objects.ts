@@ -22,8 +22,8 @@ import {
 } from '@robustmq/core';
 import { MemoryMeta } from '@robustmq/core/testing';
 import s3Engine from '@robustmq/engine-s3';
+import type { ObjectStore } from '../engines/objects/src/store/port.ts';
 import type { S3Settings } from '../engines/s3/src/settings.ts';
-import type { ObjectStore } from '../engines/s3/src/store/port.ts';
 import { openStore } from '../engines/s3/src/store/store.ts';
 import { type S3Server, startMinio } from '../test/real/s3-server.ts';
 import { closedLoop, median } from './closed-loop.ts';

@@ -23,11 +23,13 @@ const { values } = parseArgs({
 
 /** Proven against real servers, by `npm run test:native`. */
 const NEEDS_SERVERS: readonly string[] = ['s3'];
+/** What engines share is none. */
+const SHARED = 'objects';
 
 /** By name: what the house ships, what a new author starts from, and what was written by others from the guide alone. */
 function engines(): ReadonlyMap<string, string> {
   const own = readdirSync(join(ROOT, 'engines'))
-    .filter((name) => !NEEDS_SERVERS.includes(name))
+    .filter((name) => name !== SHARED && !NEEDS_SERVERS.includes(name))
     .map((name) => [name, `./engines/${name}`] as const);
   const examples = (
     existsSync(join(ROOT, 'examples')) ? readdirSync(join(ROOT, 'examples'), { withFileTypes: true }) : []

@@ -2,10 +2,9 @@
  * Segments in S3, MinIO or any store that speaks S3, within a budget of requests. See README.md.
  */
 import { defineEngine, ENGINE_API_VERSION, type EngineDefinition } from '@robustmq/core';
-import { openS3Archive } from './archive.ts';
-import { forecast } from './forecast.ts';
-import { openS3 } from './open.ts';
-import { MAX_BATCH_BYTES, type S3Settings, SETTINGS_SCHEMA } from './settings.ts';
+import { forecast, MAX_BATCH_BYTES, openObjectArchive, openObjects } from '@robustmq/engine-objects';
+import { backendOf } from './backend.ts';
+import { type S3Settings, SETTINGS_SCHEMA } from './settings.ts';
 
 export type { S3Settings } from './settings.ts';
 
@@ -15,9 +14,9 @@ const engine: EngineDefinition<S3Settings> = defineEngine<S3Settings>({
   version: '0.1.0',
   configSchema: SETTINGS_SCHEMA,
   capabilities: { durability: 'object-store', placement: 'cluster', append: true, maxBatchBytes: MAX_BATCH_BYTES },
-  open: (ctx) => openS3(ctx),
+  open: async (ctx) => await openObjects(ctx, await backendOf(ctx.config, ctx.clock)),
   forecast,
-  openArchive: (ctx) => openS3Archive(ctx),
+  openArchive: async (ctx) => await openObjectArchive(ctx, await backendOf(ctx.config, ctx.clock)),
 });
 
 export default engine;

@@ -9,13 +9,13 @@ import type {
   StorageClass,
 } from '@aws-sdk/client-s3';
 import type { Clock } from '@robustmq/core';
+import type { CallOptions, ListOptions, ObjectInfo, ObjectStore, PutOptions } from '@robustmq/engine-objects';
+import { StoreError, withDeadline } from '@robustmq/engine-objects';
 import type { S3Settings } from '../settings.ts';
-import { storeError } from './classify.ts';
+import { absentIsGone, storeError } from './classify.ts';
 import { credentialsOf } from './credentials.ts';
-import { withDeadline } from './deadline.ts';
-import type { CallOptions, ListOptions, ObjectInfo, ObjectStore, PutOptions } from './port.ts';
-import { StoreError } from './port.ts';
 import { checkRange, checkTail, readBody } from './ranges.ts';
+import { wholeOf } from './whole.ts';
 
 type Sdk = typeof import('@aws-sdk/client-s3');
 
@@ -136,8 +136,10 @@ class AwsStore implements ObjectStore {
 
   async delete(key: string, options: CallOptions = {}): Promise<void> {
     const { DeleteObjectCommand } = this.#sdk;
-    await this.#absentIsGone(`DELETE ${key}`, options, (abortSignal) =>
-      this.#client.send(new DeleteObjectCommand({ Bucket: this.#settings.bucket, Key: key }), { abortSignal }),
+    await absentIsGone(
+      this.#call(`DELETE ${key}`, options, (abortSignal) =>
+        this.#client.send(new DeleteObjectCommand({ Bucket: this.#settings.bucket, Key: key }), { abortSignal }),
+      ),
     );
   }
 
@@ -193,8 +195,10 @@ class AwsStore implements ObjectStore {
   async abortUpload(key: string, upload: string, options: CallOptions = {}): Promise<void> {
     const { AbortMultipartUploadCommand } = this.#sdk;
     const input = { Bucket: this.#settings.bucket, Key: key, UploadId: upload };
-    await this.#absentIsGone(`abort upload of ${key}`, options, (abortSignal) =>
-      this.#client.send(new AbortMultipartUploadCommand(input), { abortSignal }),
+    await absentIsGone(
+      this.#call(`abort upload of ${key}`, options, (abortSignal) =>
+        this.#client.send(new AbortMultipartUploadCommand(input), { abortSignal }),
+      ),
     );
   }
 
@@ -246,19 +250,6 @@ class AwsStore implements ObjectStore {
     });
   }
 
-  async #absentIsGone(
-    what: string,
-    options: CallOptions,
-    run: (abortSignal: AbortSignal) => Promise<unknown>,
-  ): Promise<void> {
-    try {
-      await this.#call(what, options, run);
-    } catch (error) {
-      if (error instanceof StoreError && (error.trouble === 'not-found' || error.trouble === 'no-upload')) return;
-      throw error;
-    }
-  }
-
   #call<T>(what: string, { signal }: CallOptions, run: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
     return withDeadline(this.#clock, this.#settings.requestTimeoutMs, { what, signal }, async (abortSignal) => {
       try {
@@ -276,11 +267,6 @@ type Body = AsyncIterable<Uint8Array> & { destroy(): unknown };
 function bodyOf(output: GetObjectCommandOutput): Body {
   // in Node it is an IncomingMessage
   return output.Body as unknown as Body;
-}
-
-function wholeOf(body: readonly Uint8Array[]): Uint8Array {
-  const [first = new Uint8Array(0)] = body;
-  return body.length <= 1 ? first : Buffer.concat(body);
 }
 
 function failureOf(error: unknown): Parameters<typeof storeError>[0] {

@@ -1,4 +1,4 @@
-import { StoreError, type StoreTrouble } from './port.ts';
+import { StoreError, type StoreTrouble } from '@robustmq/engine-objects';
 
 /** What a client library knows of a failed request. */
 export interface Failure {
@@ -141,4 +141,14 @@ function troubleOf(code: string | undefined, status: number | undefined): StoreT
   if (status !== undefined) return byStatus(status);
   // no answer of the store, and nothing that is known: a connection that ended
   return 'unreachable';
+}
+
+/** Runs a deletion: what is not there has been deleted. */
+export async function absentIsGone(run: Promise<unknown>): Promise<void> {
+  try {
+    await run;
+  } catch (error) {
+    if (error instanceof StoreError && (error.trouble === 'not-found' || error.trouble === 'no-upload')) return;
+    throw error;
+  }
 }

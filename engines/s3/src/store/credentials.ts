@@ -1,6 +1,6 @@
 import type { Clock } from '@robustmq/core';
+import { StoreError } from '@robustmq/engine-objects';
 import type { S3Settings } from '../settings.ts';
-import { StoreError } from './port.ts';
 
 export interface Credentials {
   readonly accessKeyId: string;

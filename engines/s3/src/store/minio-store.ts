@@ -2,14 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Clock } from '@robustmq/core';
+import type { CallOptions, ListOptions, ObjectInfo, ObjectStore, PutOptions } from '@robustmq/engine-objects';
+import { StoreError, withDeadline } from '@robustmq/engine-objects';
 import type { Client } from 'minio';
 import type { S3Settings } from '../settings.ts';
-import { storeError } from './classify.ts';
+import { absentIsGone, storeError } from './classify.ts';
 import { type Credentials, credentialsOf } from './credentials.ts';
-import { withDeadline } from './deadline.ts';
-import type { CallOptions, ListOptions, ObjectInfo, ObjectStore, PutOptions } from './port.ts';
-import { StoreError } from './port.ts';
 import { checkRange, checkTail, readBody } from './ranges.ts';
+import { wholeOf } from './whole.ts';
 import { textOf, textsOf, unescapeXml } from './xml.ts';
 
 /** Of an answer that is no object: a list of a thousand keys, at the most. */
@@ -195,7 +195,7 @@ class MinioStore implements ObjectStore {
   }
 
   async delete(key: string, options: CallOptions = {}): Promise<void> {
-    await this.#absentIsGone(`DELETE ${key}`, options, { method: 'DELETE', key, expected: [200, 204] });
+    await absentIsGone(this.#call(`DELETE ${key}`, options, { method: 'DELETE', key, expected: [200, 204] }, drained));
   }
 
   async beginUpload(key: string, options: PutOptions): Promise<string> {
@@ -251,7 +251,9 @@ class MinioStore implements ObjectStore {
 
   async abortUpload(key: string, upload: string, options: CallOptions = {}): Promise<void> {
     const query = `uploadId=${encodeURIComponent(upload)}`;
-    await this.#absentIsGone(`abort upload of ${key}`, options, { method: 'DELETE', key, query, expected: [204] });
+    await absentIsGone(
+      this.#call(`abort upload of ${key}`, options, { method: 'DELETE', key, query, expected: [204] }, drained),
+    );
   }
 
   close(): void {
@@ -269,15 +271,6 @@ class MinioStore implements ObjectStore {
       ...(storageClass === undefined ? {} : { 'x-amz-storage-class': storageClass }),
       ...(tagging === '' ? {} : { 'x-amz-tagging': tagging }),
     };
-  }
-
-  async #absentIsGone(what: string, options: CallOptions, request: Request): Promise<void> {
-    try {
-      await this.#call(what, options, request, drained);
-    } catch (error) {
-      if (error instanceof StoreError && (error.trouble === 'not-found' || error.trouble === 'no-upload')) return;
-      throw error;
-    }
   }
 
   #call<T>(
@@ -336,11 +329,6 @@ async function xmlOf(response: IncomingMessage): Promise<string> {
 
 function answerOf(response: IncomingMessage): { status: number | undefined; contentRange: string | undefined } {
   return { status: response.statusCode, contentRange: response.headers['content-range'] };
-}
-
-function wholeOf(body: readonly Uint8Array[]): Buffer {
-  const [first = new Uint8Array(0)] = body;
-  return body.length <= 1 ? Buffer.from(first.buffer, first.byteOffset, first.byteLength) : Buffer.concat(body);
 }
 
 function failureOf(error: unknown, status: number | undefined): Parameters<typeof storeError>[0] {

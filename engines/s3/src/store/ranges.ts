@@ -1,4 +1,4 @@
-import { StoreError } from './port.ts';
+import { StoreError } from '@robustmq/engine-objects';
 
 /** `bytes 5-9/100` */
 const CONTENT_RANGE = /^bytes (\d+)-(\d+)\/(\d+)$/;

@@ -1,6 +1,6 @@
 import type { Clock } from '@robustmq/core';
+import type { ObjectStore } from '@robustmq/engine-objects';
 import { checkSettings, type S3Settings } from '../settings.ts';
-import type { ObjectStore } from './port.ts';
 
 /** The store that the settings name, through the client that they name. Nothing is sent yet. @throws STORE_MISCONFIGURED */
 export async function openStore(settings: S3Settings, clock: Clock): Promise<ObjectStore> {

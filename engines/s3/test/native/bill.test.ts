@@ -11,8 +11,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type S3Proxy, s3Proxy } from '../../../../test/real/s3-proxy.ts';
 import type { S3Kind } from '../../../../test/real/s3-request.ts';
 import { type S3Server, startMinio } from '../../../../test/real/s3-server.ts';
-import { openS3 } from '../../src/open.ts';
-import { batch } from '../batches.ts';
+import { batch } from '../../../objects/test/batches.ts';
+import engineS3 from '../../src/index.ts';
 import { settingsOf } from '../support/settings.ts';
 
 const BATCHES = 60;
@@ -26,7 +26,7 @@ class CountedRequests {
     ...unreadMetrics,
     counter: (name, _help, labels) => {
       const counter = { value: 0 };
-      if (name === 'robust_s3_requests_total') this.#counters.push({ kind: labels?.kind ?? '', counter });
+      if (name === 'robust_objects_requests_total') this.#counters.push({ kind: labels?.kind ?? '', counter });
       return counter;
     },
   };
@@ -57,7 +57,7 @@ describe.each(['aws', 'minio'] as const)('The bill of real requests to MinIO, th
     const usage = { puts: 0, gets: 0, lists: 0 };
     const { region, accessKeyId, secretAccessKey } = server;
     const { endpoint } = proxy;
-    const engine = await openS3({
+    const engine = await engineS3.open({
       instance: 'bill',
       node: 1,
       dir: '/nowhere',

@@ -1,8 +1,8 @@
 import { systemClock } from '@robustmq/core';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { type S3Server, startMinio, startVersitygw } from '../../../../test/real/s3-server.ts';
+import { storeContract } from '../../../objects/test/store/contract.ts';
 import { openStore } from '../../src/store/store.ts';
-import { storeContract } from '../store/contract.ts';
 import { settingsOf } from '../support/settings.ts';
 
 describe.each([

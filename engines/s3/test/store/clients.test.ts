@@ -1,11 +1,11 @@
 import { systemClock, systemRandom } from '@robustmq/core';
 import { afterAll, beforeAll } from 'vitest';
+import { storeContract } from '../../../objects/test/store/contract.ts';
+import { Bucket } from '../../../objects/test/support/bucket.ts';
+import { MemoryStore } from '../../../objects/test/support/memory-store.ts';
 import { openStore } from '../../src/store/store.ts';
-import { Bucket } from '../support/bucket.ts';
 import { HttpStore } from '../support/http-store.ts';
-import { MemoryStore } from '../support/memory-store.ts';
 import { settingsOf } from '../support/settings.ts';
-import { storeContract } from './contract.ts';
 
 const world = { clock: systemClock, random: systemRandom };
 let http: HttpStore;

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { systemClock, systemRandom } from '@robustmq/core';
 import { VirtualClock } from '@robustmq/core/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Bucket } from '../../../objects/test/support/bucket.ts';
 import { checkSettings, type S3Settings } from '../../src/settings.ts';
 import { type Credentials, renewed } from '../../src/store/credentials.ts';
 import { openStore } from '../../src/store/store.ts';
-import { Bucket } from '../support/bucket.ts';
 import { HttpStore } from '../support/http-store.ts';
 import { settingsOf } from '../support/settings.ts';
 

@@ -2,10 +2,10 @@ import type { ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { systemClock, systemRandom } from '@robustmq/core';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { ObjectStore, StoreError } from '../../../objects/src/store/port.ts';
+import { Bucket } from '../../../objects/test/support/bucket.ts';
 import type { S3Settings } from '../../src/settings.ts';
-import type { ObjectStore, StoreError } from '../../src/store/port.ts';
 import { openStore } from '../../src/store/store.ts';
-import { Bucket } from '../support/bucket.ts';
 import { HttpStore, sendError, type WireRequest } from '../support/http-store.ts';
 import { settingsOf } from '../support/settings.ts';
 

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { StoreError } from '../../src/store/port.ts';
-import { answer, type Bucket } from './bucket.ts';
+import { StoreError } from '../../../objects/src/store/port.ts';
+import { answer, type Bucket } from '../../../objects/test/support/bucket.ts';
 
 /** A request as the wire has it. */
 export interface WireRequest {

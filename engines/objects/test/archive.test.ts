@@ -1,0 +1,173 @@
+import {
+  type ArchiveReader,
+  type EngineContext,
+  type Meta,
+  type StorageEngine,
+  silentLogger,
+  systemClock,
+  unreadMetrics,
+} from '@robustmq/core';
+import { forEachBatch } from '@robustmq/core/batch';
+import { MemoryMeta, SeededRandom } from '@robustmq/core/testing';
+import { expect, it } from 'vitest';
+import { openObjectArchive } from '../src/archive.ts';
+import { openObjects } from '../src/open.ts';
+import { batch } from './batches.ts';
+import { backendOf } from './support/backend.ts';
+import { Bucket } from './support/bucket.ts';
+import { MemoryStore } from './support/memory-store.ts';
+import { settingsOf } from './support/settings.ts';
+
+const random = new SeededRandom(1);
+const config = settingsOf({ prefix: 'here/' });
+
+function storeOn(bucket: Bucket): MemoryStore {
+  return new MemoryStore({ bucket, clock: systemClock, random: new SeededRandom(2) });
+}
+
+function open(bucket: Bucket, meta: Meta): Promise<StorageEngine> {
+  const ctx: EngineContext<typeof config> = {
+    instance: 'cold',
+    node: 1,
+    dir: '/nowhere',
+    config,
+    fs: undefined as never, // it uses no files
+    lock: () => Promise.reject(new Error('no files')),
+    clock: systemClock,
+    random,
+    logger: silentLogger,
+    metrics: unreadMetrics,
+    meta,
+    health: () => {},
+    usage: () => {},
+    signal: new AbortController().signal,
+  };
+  return openObjects(ctx, backendOf(storeOn(bucket)));
+}
+
+function archiveOf(bucket: Bucket, cluster?: string): Promise<ArchiveReader> {
+  const ctx = { config, clock: systemClock, random, logger: silentLogger, signal: new AbortController().signal };
+  return openObjectArchive({ ...ctx, ...(cluster === undefined ? {} : { cluster }) }, backendOf(storeOn(bucket)));
+}
+
+async function* chunksFrom(base: number, count: number): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < count; i++) yield batch({ base: base + i });
+}
+
+async function offsetsIn(engine: Pick<StorageEngine, 'openReader'>, id: string): Promise<number[]> {
+  const reader = await engine.openReader(id);
+  const { base, end } = reader.offsets();
+  const found: number[] = [];
+  for (let at = base; at < end; ) {
+    const { bytes, next } = await reader.read(at, { maxBytes: 300 });
+    forEachBatch(bytes, ({ baseOffset }) => void found.push(baseOffset));
+    at = next;
+  }
+  await reader.close();
+  return found;
+}
+
+/** Two small segments that share an object, and what a manifest would say of them. */
+async function filled(bucket: Bucket) {
+  const engine = await open(bucket, new MemoryMeta());
+  const { shelf } = engine;
+  if (shelf === undefined) throw new Error('it has one');
+  const options = { epoch: 3, state: new Uint8Array(2) };
+  const results = await Promise.all(
+    [0, 10].map((base) =>
+      engine.ingest(`seg-${base}`, { ...options, base, end: base + 10, uid: `u${base}` }, chunksFrom(base, 10)),
+    ),
+  );
+  const segments = await Promise.all(
+    [0, 10].map(async (base, i) => ({
+      id: `seg-${base}`,
+      base,
+      end: base + 10,
+      epoch: 3,
+      bytes: results[i]?.bytes ?? 0,
+      crc: results[i]?.crc ?? 0,
+      // as a manifest gives it back
+      place: JSON.parse(JSON.stringify(await shelf.place(`seg-${base}`))),
+    })),
+  );
+  return { engine, shelf, segments };
+}
+
+it('gives manifests and segments back from the bucket alone', async () => {
+  const bucket = new Bucket({ clock: systemClock, random });
+  const { engine, shelf, segments } = await filled(bucket);
+  for (const number of [1, 2, 11]) await shelf.putManifest(number, Buffer.from(`manifest ${number}`));
+  await shelf.deleteManifest(1);
+  await engine.close();
+  const archive = await archiveOf(bucket);
+  expect(archive.cluster).toBe(engine.incarnation);
+  expect(await archive.manifests({ limit: 10 })).toEqual([2, 11]);
+  expect(await archive.manifests({ after: 2, limit: 10 })).toEqual([11]);
+  expect(Buffer.from(await archive.readManifest(11)).toString()).toBe('manifest 11');
+  for (const { place, base } of segments)
+    expect(await offsetsIn({ openReader: () => archive.openReader(place) }, '')).toEqual(
+      Array.from({ length: 10 }, (_, i) => base + i),
+    );
+  const names: string[] = [];
+  for await (const { name, bytes, putAt } of archive.objects()) {
+    names.push(name);
+    expect(bytes).toBeGreaterThan(0);
+    expect(putAt).toBeGreaterThan(0);
+  }
+  expect(new Set(names)).toEqual(new Set(segments.map(({ place }) => archive.objectOf(place))));
+  await expect(archive.readManifest(5)).rejects.toMatchObject({ code: 'IO_ERROR' });
+  await expect(archive.openReader({ ...segments[0]?.place, object: '0000/seg/gone' })).rejects.toMatchObject({
+    code: 'SEGMENT_LOST',
+  });
+  await expect(archive.openReader({ object: 7 })).rejects.toMatchObject({ code: 'CORRUPT' });
+  await archive.close();
+});
+
+it('lets a new Meta have the segments, also when asked twice, and deletes them when they are dropped', async () => {
+  const bucket = new Bucket({ clock: systemClock, random });
+  const { engine, segments } = await filled(bucket);
+  await engine.close();
+  const archive = await archiveOf(bucket);
+  const meta = new MemoryMeta();
+  expect(await archive.adopt(meta, segments.slice(0, 1))).toEqual({ incarnation: engine.incarnation });
+  await archive.adopt(meta, segments);
+  const restored = await open(bucket, meta);
+  expect(restored.incarnation).toBe(engine.incarnation);
+  expect(await restored.list({ prefix: '', limit: 10 })).toEqual(['seg-0', 'seg-10']);
+  expect(await offsetsIn(restored, 'seg-10')).toEqual(Array.from({ length: 10 }, (_, i) => 10 + i));
+  expect(await restored.shelf?.place('seg-0')).toEqual(segments[0]?.place);
+  // they share an object, which goes with the last of them
+  const namesLeft = async (): Promise<string[]> => {
+    await restored.maintain?.({ requestBudget: 100, signal: new AbortController().signal });
+    const names: string[] = [];
+    for await (const { name } of archive.objects()) names.push(name);
+    return names;
+  };
+  expect(await namesLeft()).toHaveLength(1);
+  await restored.delete('seg-0');
+  expect(await namesLeft()).toHaveLength(1);
+  expect(await offsetsIn(restored, 'seg-10')).toHaveLength(10);
+  await restored.delete('seg-10');
+  expect(await namesLeft()).toEqual([]);
+  await restored.close();
+  const other = new MemoryMeta();
+  await (await open(new Bucket({ clock: systemClock, random }), other)).close();
+  await expect(archive.adopt(other, segments)).rejects.toMatchObject({ code: 'INSTANCE_CHANGED' });
+  await archive.close();
+});
+
+it('asks which cluster when there are several, and says when there is none', async () => {
+  const bucket = new Bucket({ clock: systemClock, random });
+  await expect(archiveOf(bucket)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  const first = await filled(bucket);
+  await first.engine.close();
+  const second = await filled(bucket);
+  await second.engine.close();
+  await expect(archiveOf(bucket)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    hint: expect.stringContaining(first.engine.incarnation),
+  });
+  const archive = await archiveOf(bucket, second.engine.incarnation);
+  expect(archive.cluster).toBe(second.engine.incarnation);
+  await archive.close();
+});

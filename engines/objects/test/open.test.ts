@@ -1,0 +1,86 @@
+import { type EngineContext, type EngineHealth, type StorageError, silentLogger, unreadMetrics } from '@robustmq/core';
+import { MemoryMeta, SeededRandom, VirtualClock } from '@robustmq/core/testing';
+import { describe, expect, test } from 'vitest';
+import { openObjects } from '../src/open.ts';
+import type { ObjectSettings } from '../src/settings.ts';
+import { batch } from './batches.ts';
+import { backendOf } from './support/backend.ts';
+import { Bucket } from './support/bucket.ts';
+import { MemoryStore, type MemoryStoreOptions } from './support/memory-store.ts';
+import { settingsOf } from './support/settings.ts';
+
+/** An instance on a bucket in memory, and what it tells core. */
+function world(own: Partial<MemoryStoreOptions> = {}, settings: Partial<ObjectSettings> = {}) {
+  const clock = new VirtualClock();
+  const random = new SeededRandom(1);
+  const bucket = new Bucket({ clock, random });
+  const store = new MemoryStore({ bucket, clock, random, ...own });
+  const hurry = new AbortController();
+  const health: EngineHealth[] = [];
+  const ctx: EngineContext<ObjectSettings> = {
+    instance: 'cold',
+    node: 1,
+    dir: '/nowhere',
+    config: settingsOf(settings),
+    // it has no files
+    fs: undefined as never,
+    lock: () => Promise.reject(new Error('it locks nothing')),
+    clock,
+    random,
+    logger: silentLogger,
+    metrics: unreadMetrics,
+    meta: new MemoryMeta(),
+    health: (report) => health.push(report),
+    usage: () => {},
+    signal: hurry.signal,
+  };
+  return { clock, bucket, store, hurry, health, open: () => openObjects(ctx, backendOf(store)) };
+}
+
+const CREATE = { base: 0, epoch: 1, config: {}, state: new Uint8Array(0) };
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return await promise.then(
+    () => 'none',
+    (error: StorageError) => error.code,
+  );
+}
+
+test('a node that stops in a hurry waits neither for a store that is away nor for its patience', async () => {
+  const { clock, store, hurry, open } = world();
+  const engine = await open();
+  const writer = await engine.create('a-1', CREATE);
+  store.down = true;
+  const appending = codeOf(writer.append([batch({ base: 0 })], { base: 0 }));
+  const ingesting = codeOf(
+    engine.ingest(
+      'a-2',
+      { ...CREATE, end: 1, uid: 'u' },
+      (async function* () {
+        yield batch({ base: 0 });
+      })(),
+    ),
+  );
+  await clock.advance(1000);
+  hurry.abort();
+  expect(await Promise.all([appending, ingesting])).toEqual(['CLOSED', 'CLOSED']);
+  await engine.close();
+  expect(store.waiting).toBe(0);
+  expect(clock.pending).toBe(0);
+});
+
+describe('health', () => {
+  test('of an instance that starts without its store fails, and is well when the store is there', async () => {
+    const { clock, store, health, open } = world({}, { patienceMs: 1000 });
+    store.down = true;
+    const opening = open();
+    for (let i = 0; i < 50; i++) await clock.advance(100);
+    const engine = await opening;
+    expect(health.at(-1)).toMatchObject({ status: 'failed', detail: expect.stringContaining('STORE_UNAVAILABLE') });
+    store.down = false;
+    for (let i = 0; i < 200; i++) await clock.advance(100);
+    expect(health.at(-1)).toEqual({ status: 'ok', detail: '' });
+    await engine.create('a-1', CREATE);
+    await engine.close();
+  });
+});

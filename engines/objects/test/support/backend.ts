@@ -1,0 +1,7 @@
+import type { ObjectBackend } from '../../src/backend.ts';
+import type { ObjectStore } from '../../src/store/port.ts';
+
+/** A store that may pretend to create conditionally, as a bucket does. */
+export function backendOf(store: ObjectStore): ObjectBackend {
+  return { store, creates: 'probed', place: { noun: 'bucket', settings: 'bucket and prefix' }, hints: {} };
+}
