@@ -48,7 +48,9 @@ daemon() {
     dn)
       java_words 192m
       words+=("$server.datanode.DataNode" "${patient[@]}")
-      [ -z "${HDFS_CAPACITY_BYTES:-}" ] || words+=(-D "dfs.datanode.du.reserved=$(reserved_bytes)")
+      # a DataNode refuses blocks while less than 1 GiB is left, unless it is told otherwise
+      [ -z "${HDFS_CAPACITY_BYTES:-}" ] || words+=(-D "dfs.datanode.du.reserved=$(reserved_bytes)"
+        -D dfs.datanode.round-robin-volume-choosing-policy.additional-available-space=0)
       ;;
     jn)
       java_words 128m
@@ -61,9 +63,8 @@ daemon() {
     zkfc1 | zkfc2)
       java_words 128m
       words+=(org.apache.hadoop.hdfs.tools.DFSZKFailoverController -D "dfs.ha.namenode.id=nn${name#zkfc}")
-      # a NameNode that has stopped is given up after seconds, not after more than a minute
-      [ "${HDFS_HADOOP_DEFAULTS:-no}" = yes ] || words+=(
-        -D ipc.client.rpc-timeout.ms=3000 -D ipc.client.connect.max.retries=2 -D ipc.client.connect.retry.interval=200)
+      [ "${HDFS_HADOOP_DEFAULTS:-no}" = yes ] ||
+        words+=(-D ipc.client.connect.max.retries=2 -D ipc.client.connect.retry.interval=200)
       ;;
     *)
       echo "there is no daemon $name" >&2
@@ -188,6 +189,9 @@ ha.zookeeper.quorum=127.0.0.1:$HDFS_ZK
 END
   fi
   if [ "${HDFS_HADOOP_DEFAULTS:-no}" != yes ]; then
+    # A NameNode that has stopped is given up after seconds, not after more than a minute: by its failover controller, and by a DataNode that works for
+    # WebHDFS, which asks the first of a pair first each time.
+    [ "$pair" = no ] || echo ipc.client.rpc-timeout.ms=3000
     # Without locateFollowingBlock every close sleeps 400 ms: a client asks for its end before the DataNode's report has come. The DataNode is
     # that client for WebHDFS. The others: no users, small blocks, seen at once, and a failover in a second.
     cat <<END

@@ -3,15 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type {
-  DataNode,
-  HdfsDaemon,
-  HdfsOptions,
-  HdfsPair,
-  HdfsServer,
-  NameNode,
-  PairedNameNode,
-} from './hdfs-server.ts';
+import type { DataNode, HdfsDaemon, HdfsOptions, HdfsPair, HdfsServer, PairedNameNode } from './hdfs-server.ts';
 
 export type DaemonName = 'nn1' | 'nn2' | 'dn' | 'jn' | 'zk' | 'zkfc1' | 'zkfc2';
 export type PairKind = 'no' | 'manual' | 'automatic';
