@@ -286,6 +286,8 @@ export interface IngestOptions {
   readonly state: SegmentState;
   /** Names this attempt. */
   readonly uid: string;
+  /** How many bytes come, about, where that is known: a compacted copy has fewer. */
+  readonly bytes?: number;
 }
 
 export interface IngestResult {

@@ -60,7 +60,8 @@ export async function rewrite(log: ShardLog, rows: readonly SegmentRow[], option
     const chunks = readRows(log, rows, { unreadable: options.unreadable });
     const transformed = options.transform === undefined ? chunks : options.transform(chunks);
     const written = measured(transformed, stats, options.progress);
-    const range = { base: first.base, end: last.end, epoch: last.epoch, state, uid: intent.uid };
+    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+    const range = { base: first.base, end: last.end, epoch: last.epoch, state, uid: intent.uid, bytes };
     const result = await options.to.engine.ingest(id, range, written);
     if (result.bytes !== stats.bytes || result.crc !== stats.crc)
       throw new StorageError(

@@ -27,6 +27,7 @@ import {
   segmentCodec,
   segmentKey,
 } from './meta/rows.ts';
+import { appendedKey, readsOf } from './read/appended.ts';
 import { Pieces } from './read/pieces.ts';
 import type { ObjectSettings } from './settings.ts';
 import { RequestBudget } from './store/budget.ts';
@@ -108,8 +109,9 @@ class ObjectArchive implements ArchiveReader {
     this.#names = new ObjectNames(settings.prefix, cluster);
     this.#random = random;
     const { pieceBytes, cacheBytes } = settings;
-    this.#pieces = new Pieces(store, { pieceBytes, cacheBytes: Math.floor(cacheBytes * (1 - INDEX_SHARE)) });
-    this.#indexes = new IndexCache(store, this.#pieces, { limitBytes: Math.floor(cacheBytes * INDEX_SHARE) });
+    const reads = readsOf(store);
+    this.#pieces = new Pieces(reads, { pieceBytes, cacheBytes: Math.floor(cacheBytes * (1 - INDEX_SHARE)) });
+    this.#indexes = new IndexCache(reads, this.#pieces, { limitBytes: Math.floor(cacheBytes * INDEX_SHARE) });
   }
 
   async manifests({ after = 0, limit }: { readonly after?: number; readonly limit: number }): Promise<number[]> {
@@ -131,10 +133,10 @@ class ObjectArchive implements ArchiveReader {
   }
 
   async openReader(place: ArchivePlace): Promise<SegmentReader> {
-    const { uid, object, at, bytes, objectBytes } = shelvedAt(place);
+    const { uid, object, from, at, bytes, objectBytes } = shelvedAt(place);
     return await openImage(
       this.#pieces,
-      { key: this.#names.keyOf(object), at, bytes, objectBytes },
+      { key: appendedKey(this.#names.keyOf(object), from), at, bytes, objectBytes },
       {
         indexes: this.#indexes,
         readAheadPieces: this.#settings.readAheadPieces,
@@ -212,9 +214,17 @@ class ObjectArchive implements ArchiveReader {
 }
 
 function shelvedAt(place: ArchivePlace): Place & { readonly uid: string } {
-  const { uid, object, at, bytes, objectBytes } = place;
+  const { uid, object, from, at, bytes, objectBytes } = place;
   const isNamed = typeof uid === 'string' && typeof object === 'string';
-  if (isNamed && [at, bytes, objectBytes].every(Number.isSafeInteger))
-    return { uid, object, at, bytes, objectBytes } as Place & { readonly uid: string }; // every field was looked at
+  if (isNamed && [at, bytes, objectBytes, from ?? 0].every(Number.isSafeInteger))
+    // every field was looked at
+    return {
+      uid,
+      object,
+      at,
+      bytes,
+      objectBytes,
+      ...(from === undefined ? {} : { from }),
+    } as Place & { readonly uid: string };
   throw new StorageError('CORRUPT', `${JSON.stringify(place)} is no place in a store`);
 }

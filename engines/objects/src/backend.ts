@@ -8,6 +8,8 @@ export interface ObjectBackend {
    * pretend to, so that a race at the start has to tell.
    */
   readonly creates: 'atomic' | 'probed';
+  /** Of a store of files: everything is appended to a file until it has so many bytes. Elsewhere each put is an object of its own. */
+  readonly fileBytes?: number;
   /** What it is called, and which settings name it: `bucket`, `endpoint, bucket and prefix`. */
   readonly place: { readonly noun: string; readonly settings: string };
   /** What a person does about a trouble, where the general advice is not enough. */

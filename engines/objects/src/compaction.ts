@@ -105,6 +105,7 @@ export class Compaction {
       uid,
       state: await content.state(),
       batches: log.batches(),
+      bytes: log.bytes,
       lane: 'upkeep',
       revision,
       row: (place): SegmentRow => ({ uid, life, base, end, epoch, place, ...(ingest === undefined ? {} : { ingest }) }),

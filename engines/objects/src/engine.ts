@@ -19,6 +19,7 @@ import type { Environment } from './environment.ts';
 import type { Images } from './images.ts';
 import { ingest } from './ingest.ts';
 import { manifestObject } from './keys.ts';
+import type { GrowingFile } from './log/growing-file.ts';
 import type { LogWriter } from './log/log-writer.ts';
 import type { Window } from './log/window.ts';
 import type { Medium } from './medium.ts';
@@ -37,6 +38,8 @@ export interface EngineParts {
   readonly log: LogWriter;
   readonly window: Window;
   readonly medium: Medium;
+  /** Files that are appended to. */
+  readonly growing: readonly GrowingFile[];
 }
 
 export class ObjectEngine implements StorageEngine {
@@ -189,8 +192,8 @@ export class ObjectEngine implements StorageEngine {
     this.#parts.window.refuse(error);
     this.#parts.medium.close();
     meta.close();
-    const stored = store.close();
-    await Promise.all([this.#parts.log.close(), this.#parts.images.close(), stored]);
+    const growing = this.#parts.growing.map((file) => file.close());
+    await Promise.all([this.#parts.log.close(), this.#parts.images.close(), store.close(), ...growing]);
   }
 
   /** Where the image of a sealed segment lies; one that has none yet gets one. */

@@ -1,11 +1,18 @@
 import type { Clock, Logger, Random, SegmentReader } from '@robustmq/core';
 import type { ObjectNames } from './keys.ts';
+import type { GrowingFile } from './log/growing-file.ts';
 import type { Life } from './meta/life.ts';
 import type { Place, SegmentRow } from './meta/rows.ts';
 import type { SteadyMeta } from './meta/steady-meta.ts';
 import type { ObjectTable } from './objects.ts';
 import type { ReadObject } from './segment/pointers.ts';
 import type { SteadyStore } from './store/steady-store.ts';
+
+/** Files are few and large: what is smaller than `fileBytes` is appended to one, until that has them. */
+export interface Files {
+  readonly fileBytes: number;
+  readonly pack: GrowingFile;
+}
 
 /** What the parts of one open instance share. */
 export interface Environment {
@@ -19,6 +26,8 @@ export interface Environment {
   readonly logger: Logger;
   readonly blockBytes: number;
   readonly partBytes: number;
+  /** Of a store of files. */
+  readonly files: Files | undefined;
   /** Reads of a segment's runs, through the cache. */
   readRuns(segment: string): ReadObject;
   /** @throws SEGMENT_LOST, CORRUPT, FORMAT_TOO_NEW */

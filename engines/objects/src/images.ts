@@ -3,7 +3,7 @@
  * while it is being made; small ones that come together share an object. The row that leads to an image is written after it is whole.
  */
 import { StorageError } from '@robustmq/core';
-import type { Environment } from './environment.ts';
+import type { Environment, Files } from './environment.ts';
 import { type ImageSummary, writeImage } from './image/image-writer.ts';
 import { segmentObject, sharedObject } from './keys.ts';
 import {
@@ -15,6 +15,7 @@ import {
   segmentCodec,
   segmentKey,
 } from './meta/rows.ts';
+import type { SteadyOptions } from './store/steady-store.ts';
 
 /** An image below this many bytes shares an object with others. */
 export const SMALL_IMAGE_BYTES: number = 1024 * 1024;
@@ -32,6 +33,8 @@ export interface ImageRequest {
   readonly state: Uint8Array;
   /** Whole batches in order; each chunk may be overwritten by the source once the next one is asked for. */
   readonly batches: AsyncIterable<Uint8Array>;
+  /** How many bytes they are, about, where that is known. */
+  readonly bytes?: number | undefined;
   readonly lane: 'hot' | 'upkeep';
   /** The row that leads to the image, once it is there. */
   row(place: Place, summary: ImageSummary): SegmentRow;
@@ -87,7 +90,11 @@ export class Images {
       bytes += next.value.length;
       if (bytes >= SMALL_IMAGE_BYTES) break;
     }
-    return await this.#putAlone(request, joined(head, source), () => written.summary());
+    const chunks = joined(head, source);
+    const { files } = this.#environment;
+    if (files !== undefined && (request.bytes ?? 0) < files.fileBytes)
+      return await this.#append(files, request, chunks, () => written.summary());
+    return await this.#putAlone(request, chunks, () => written.summary());
   }
 
   async close(): Promise<void> {
@@ -128,6 +135,24 @@ export class Images {
     return { place, summary: summary(), committed: committed ?? false };
   }
 
+  /** Behind others in a file, so that files are few. */
+  async #append(
+    { pack }: Files,
+    request: ImageRequest,
+    chunks: AsyncIterable<Uint8Array>,
+    summary: () => ImageSummary,
+  ): Promise<PutImage> {
+    const shares = [{ segment: request.id, share: 1 }];
+    const { object, from, bytes, settled } = await pack.stream(chunks, { for: shares, lane: request.lane });
+    try {
+      const place: Place = { object, from, at: 0, bytes, objectBytes: bytes };
+      const [committed] = await this.#commit(object, false, [{ request, place, summary: summary() }]);
+      return { place, summary: summary(), committed: committed ?? false };
+    } finally {
+      settled();
+    }
+  }
+
   #share(request: ImageRequest, image: Uint8Array, summary: ImageSummary): Promise<PutImage> {
     if (this.#closed) return Promise.reject(new StorageError('CLOSED', 'The engine is closed'));
     return new Promise((resolve, reject) => {
@@ -153,53 +178,58 @@ export class Images {
   }
 
   async #putShared(gathered: readonly Gathered[]): Promise<void> {
-    const { names, store, random, life } = this.#environment;
+    const objectBytes = gathered.reduce((sum, { image }) => sum + image.length, 0);
+    const { object, from, strayed, settled } = await this.#putTogether(gathered, objectBytes);
+    try {
+      let at = 0;
+      const placed = gathered.map(({ request, image, summary }) => {
+        const place: Place = { object, at, bytes: image.length, objectBytes, ...(from === undefined ? {} : { from }) };
+        at += image.length;
+        return { request, place, summary };
+      });
+      const committed = await this.#commit(object, strayed, placed);
+      for (const [i, { resolve, summary }] of gathered.entries()) {
+        const place = placed[i]?.place;
+        if (place !== undefined) resolve({ place, summary, committed: committed[i] ?? false });
+      }
+    } finally {
+      settled();
+    }
+  }
+
+  async #putTogether(
+    gathered: readonly Gathered[],
+    bytes: number,
+  ): Promise<{ object: string; from?: number; strayed: boolean; settled(): void }> {
+    const { names, store, random, life, files } = this.#environment;
+    const images = gathered.map(({ image }) => image);
+    const options: SteadyOptions = {
+      for: gathered.map(({ request, image }) => ({ segment: request.id, share: image.length / bytes })),
+      lane: gathered.every(({ request }) => request.lane === 'upkeep') ? 'upkeep' : 'hot',
+    };
+    if (files !== undefined) return { ...(await files.pack.append(() => images, options)), strayed: false };
     const uid = random.uuid();
     const alone = gathered.length === 1 ? gathered[0]?.request : undefined;
     const object = alone === undefined ? sharedObject(life.name, uid) : segmentObject(alone.id, alone.range, uid);
     let strayed = false;
-    const objectBytes = gathered.reduce((sum, { image }) => sum + image.length, 0);
     await this.#plan(object, { kind: 'segment', state: 'planned' });
     try {
-      await store.put(
-        names.keyOf(object),
-        gathered.map(({ image }) => image),
-        uid,
-        {
-          for: gathered.map(({ request, image }) => ({ segment: request.id, share: image.length / objectBytes })),
-          strayed: () => {
-            strayed = true;
-            this.#environment.strayed(object);
-          },
-          lane: gathered.every(({ request }) => request.lane === 'upkeep') ? 'upkeep' : 'hot',
+      await store.put(names.keyOf(object), images, uid, {
+        ...options,
+        strayed: () => {
+          strayed = true;
+          this.#environment.strayed(object);
         },
-      );
+      });
     } catch (error) {
       this.#environment.doubt(object);
       throw error;
     }
-    let at = 0;
-    const placed = gathered.map(({ request, image, summary }) => {
-      const place: Place = { object, at, bytes: image.length, objectBytes };
-      at += image.length;
-      return { request, place, summary };
-    });
-    const committed = await this.#commit(object, strayed, placed);
-    for (const [i, { resolve, summary }] of gathered.entries()) {
-      const place = placed[i]?.place;
-      if (place !== undefined) resolve({ place, summary, committed: committed[i] ?? false });
-    }
+    return { object, strayed, settled: () => {} };
   }
 
   async #plan(object: string, row: Omit<ObjectRow, 'life'>): Promise<void> {
-    const { meta, life, random } = this.#environment;
-    const value = objectCodec.encode({ ...row, life: life.name });
-    const result = await meta.commit({
-      id: random.uuid(),
-      guards: [life.guard],
-      puts: [{ key: objectKey(object), value }],
-    });
-    if (!result.ok) throw new StorageError('FENCED', 'Another process writes for this node', { outcome: 'none' });
+    await planObject(this.#environment, object, row);
   }
 
   /** The object is whole: one row for it, and one for each segment in it, each atomic alone. */
@@ -238,4 +268,19 @@ export class Images {
 async function* joined(head: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield* head;
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+}
+
+/** Meta knows that the object may be there from now on. @throws FENCED */
+export async function planObject(
+  { meta, life, random }: Pick<Environment, 'meta' | 'life' | 'random'>,
+  object: string,
+  row: Omit<ObjectRow, 'life'>,
+): Promise<void> {
+  const value = objectCodec.encode({ ...row, life: life.name });
+  const result = await meta.commit({
+    id: random.uuid(),
+    guards: [life.guard],
+    puts: [{ key: objectKey(object), value }],
+  });
+  if (!result.ok) throw new StorageError('FENCED', 'Another process writes for this node', { outcome: 'none' });
 }

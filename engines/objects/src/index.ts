@@ -19,6 +19,7 @@ export {
 export { withDeadline } from './store/deadline.ts';
 export {
   type CallOptions,
+  type FileStore,
   type ListedObject,
   type ListOptions,
   MIN_PART_BYTES,

@@ -12,7 +12,7 @@ export async function ingest(
   batches: AsyncIterable<Uint8Array>,
 ): Promise<IngestResult> {
   const { environment, segments, images } = parts;
-  const { base, end, epoch, state, uid: attempt } = options;
+  const { base, end, epoch, state, uid: attempt, bytes } = options;
   const before = await earlier(segments, id, attempt);
   if (before !== undefined) return before;
   const uid = environment.random.uuid();
@@ -23,6 +23,7 @@ export async function ingest(
     uid,
     state,
     batches: digest.pass(batches),
+    bytes,
     lane: 'hot',
     revision: 0,
     row: (place): SegmentRow => ({

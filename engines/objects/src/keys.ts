@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
  *     <h4>/seg/shared/<node>-<life>-<uid>                   several small ones
  *     <h4>/state/<segment>/<uid>                            core's state at the beginning of one, when it is large
  *     probe/<node>-<life>-<uid>-<number>                    of no meaning, and deleted again
+ *     tmp/<node>-<life>-<uid>/                              what a store of files has not finished yet
  *     manifest/<number>                                     what is in the archive
  *     medium                                                the mark
  */
@@ -56,6 +57,11 @@ export function probeObjects(life: string, uid: string): string[] {
 }
 
 const PROBES = 8;
+
+/** A folder that one life has to itself. */
+export function workFolder(life: string, uid: string): string {
+  return `tmp/${life}-${short(uid)}/`;
+}
 
 export function manifestObject(number: number): string {
   return `${MANIFEST_PREFIX}${padded(number)}`;

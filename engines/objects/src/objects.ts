@@ -4,6 +4,12 @@
  */
 export class ObjectTable {
   readonly #users = new Map<string, Set<string>>();
+  /** Files that may be appended to: needed, whoever needs what is in them. */
+  readonly #growing = new Set<string>();
+  /** How often something was appended to a file that no row leads to yet, or ever will. */
+  readonly #pins = new Map<string, number>();
+  /** Files to which this process has appended: what is known of them here is all there is to know. */
+  readonly #own = new Set<string>();
   readonly #garbage = new Set<string>();
   /** Put requests that failed may still arrive: until then, in monotonic ms. */
   readonly #doubtful = new Map<string, number>();
@@ -17,13 +23,43 @@ export class ObjectTable {
   /** Rows lead to it from the segments with these uids, and from no other. */
   stored(object: string, uids: Iterable<string>): void {
     if (this.#garbage.has(object) || this.#doubtful.has(object)) return;
-    const users = new Set(uids);
+    const users = new Set([...(this.#own.has(object) ? (this.#users.get(object) ?? []) : []), ...uids]);
     if (users.size > 0) {
       this.#users.set(object, users);
     } else {
       this.#users.delete(object);
       this.#drop(object);
     }
+  }
+
+  /** A file is there, and will be appended to: it is kept until `closed`, and its users are added up. */
+  opened(object: string): void {
+    this.#growing.add(object);
+    this.#own.add(object);
+  }
+
+  /** Nothing is appended any more. */
+  closed(object: string): void {
+    if (this.#growing.delete(object)) this.#dropUnused(object);
+  }
+
+  /** Something was appended to a file, and rows may soon lead to it. @returns to be called once they do, or never will */
+  pin(object: string): () => void {
+    this.#pins.set(object, (this.#pins.get(object) ?? 0) + 1);
+    return () => {
+      const left = (this.#pins.get(object) ?? 0) - 1;
+      if (left > 0) {
+        this.#pins.set(object, left);
+        return;
+      }
+      this.#pins.delete(object);
+      this.#dropUnused(object);
+    };
+  }
+
+  /** Users of it come and go while rows are read: who reads them learns nothing that is not known here. */
+  isOwnFile(object: string): boolean {
+    return this.#own.has(object);
   }
 
   /** A put of it that nobody waits for may arrive until then. */
@@ -42,7 +78,13 @@ export class ObjectTable {
     this.#drop(object);
   }
 
+  #dropUnused(object: string): void {
+    if (!this.#users.has(object)) this.#drop(object);
+  }
+
   #drop(object: string): void {
+    if (this.#growing.has(object) || this.#pins.has(object)) return;
+    this.#own.delete(object);
     const until = this.#strayed.get(object);
     if (until === undefined) this.#garbage.add(object);
     else this.#doubtful.set(object, until);
@@ -55,7 +97,7 @@ export class ObjectTable {
   }
 
   isKnown(object: string): boolean {
-    return this.#users.has(object) || this.#garbage.has(object) || this.#doubtful.has(object);
+    return this.#own.has(object) || this.#users.has(object) || this.#garbage.has(object) || this.#doubtful.has(object);
   }
 
   /** What may be deleted now; each is given once. */

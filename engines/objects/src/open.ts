@@ -6,21 +6,24 @@ import type { Environment } from './environment.ts';
 import { HealthBoard } from './health-board.ts';
 import { openImage } from './image/image-reader.ts';
 import { IndexCache } from './image/index-cache.ts';
-import { Images } from './images.ts';
-import { ObjectNames, probeObjects } from './keys.ts';
+import { Images, planObject } from './images.ts';
+import { logObject, ObjectNames, probeObjects, sharedObject, workFolder } from './keys.ts';
+import { GrowingFile } from './log/growing-file.ts';
+import { LogFile, LogObjects } from './log/log-target.ts';
 import { LogWriter } from './log/log-writer.ts';
 import { Window } from './log/window.ts';
 import { clusterOf, Medium } from './medium.ts';
-import { beginLife } from './meta/life.ts';
+import { beginLife, type Life } from './meta/life.ts';
 import { SteadyMeta } from './meta/steady-meta.ts';
 import { ObjectTable } from './objects.ts';
+import { appendedKey, readsOf } from './read/appended.ts';
 import { Pieces } from './read/pieces.ts';
 import { joinViews } from './read/run.ts';
 import { Segments } from './segment/segments.ts';
 import type { ObjectSettings } from './settings.ts';
 import { RequestBudget } from './store/budget.ts';
 import { Meter } from './store/meter.ts';
-import { type ObjectStore, StoreError } from './store/port.ts';
+import { isFileStore, type ObjectStore, StoreError } from './store/port.ts';
 import { PROBE_REQUESTS, probeConditionalCreates } from './store/probe.ts';
 import { steadyStore } from './store/steady.ts';
 import { Sweeper } from './sweeper.ts';
@@ -70,6 +73,21 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
     const objects = new ObjectTable();
     probes = probeObjects(life.name, life.uid);
     doubt = (object) => objects.doubtful(object, clock.monotonic() + settings.orphanGraceMs);
+    if (isFileStore(backend.store)) backend.store.workIn(names.keyOf(workFolder(life.name, life.uid)));
+    const growing = (limitBytes: number, next: () => Promise<{ object: string; number: number }>): GrowingFile =>
+      new GrowingFile({
+        store,
+        clock,
+        random,
+        limitBytes,
+        patienceMs: settings.patienceMs,
+        keyOf,
+        next,
+        opened: (object) => objects.opened(object),
+        closed: (object) => objects.closed(object),
+        pin: (object) => objects.pin(object),
+        doubt,
+      });
     const medium = new Medium({
       meta,
       store,
@@ -87,12 +105,20 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
       },
     });
     await medium.open();
-    const pieces = new Pieces(store, {
+    const reads = readsOf(store);
+    const pieces = new Pieces(reads, {
       pieceBytes: settings.pieceBytes,
       cacheBytes: Math.floor(settings.cacheBytes * (1 - INDEX_SHARE)),
     });
-    const indexes = new IndexCache(store, pieces, { limitBytes: Math.floor(settings.cacheBytes * INDEX_SHARE) });
+    const indexes = new IndexCache(reads, pieces, { limitBytes: Math.floor(settings.cacheBytes * INDEX_SHARE) });
+    const { fileBytes } = backend;
+    const files =
+      fileBytes === undefined
+        ? undefined
+        : { fileBytes, pack: growing(fileBytes, async () => await nextPack({ meta, life, random })) };
+    const logFile = fileBytes === undefined ? undefined : growing(fileBytes, async () => await nextLog(life));
     const environment: Environment = {
+      files,
       names,
       store,
       meta,
@@ -105,9 +131,9 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
       partBytes: settings.partBytes,
       readRuns:
         (segment) =>
-        async ({ name, bytes: objectBytes }, at, bytes) =>
+        async ({ name, bytes: objectBytes, from }, at, bytes) =>
           joinViews(
-            await pieces.range({ key: names.keyOf(name), objectBytes }, at, bytes, {
+            await pieces.range({ key: appendedKey(names.keyOf(name), from), objectBytes }, at, bytes, {
               for: [{ segment, share: 1 }],
               lane: 'hot',
             }),
@@ -115,7 +141,12 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
       openImage: (segment, { uid, base, end }, place) =>
         openImage(
           pieces,
-          { key: names.keyOf(place.object), at: place.at, bytes: place.bytes, objectBytes: place.objectBytes },
+          {
+            key: appendedKey(names.keyOf(place.object), place.from),
+            at: place.at,
+            bytes: place.bytes,
+            objectBytes: place.objectBytes,
+          },
           {
             indexes,
             // an object of another segment in this one's place is not taken for it
@@ -129,6 +160,11 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
       strayed: (object) => objects.strayed(object, clock.monotonic() + settings.orphanGraceMs),
       forget: (object) => pieces.drop(names.keyOf(object)),
     };
+    const keep = (key: string, body: Uint8Array): void => pieces.put(key, [body]);
+    const target =
+      logFile === undefined
+        ? new LogObjects({ life, names, keep, store, random, doubt, strayed: environment.strayed })
+        : new LogFile({ life, names, keep, file: logFile });
     const segments = new Segments(environment);
     const images = new Images(environment);
     const compaction = new Compaction(environment, segments, images);
@@ -141,20 +177,17 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
       compaction,
       window,
       medium,
+      growing: [files?.pack, logFile].filter((file) => file !== undefined),
       sweeper: new Sweeper(environment, compaction, settings.orphanGraceMs),
       log: new LogWriter({
-        store,
+        target,
         meta,
         life,
-        names,
         clock,
         random,
         pace: settings,
         budgetDelayMs: () => budget.delayMs('put'),
-        keep: (object, body) => pieces.put(names.keyOf(object), [body]),
         stored: (object, uids) => objects.stored(object, uids),
-        doubt,
-        strayed: environment.strayed,
         fenced: (error) => health.tell('life', error),
       }),
     });
@@ -165,6 +198,19 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
     await store.close();
     throw error;
   }
+}
+
+async function nextPack(
+  environment: Pick<Environment, 'meta' | 'life' | 'random'>,
+): Promise<{ object: string; number: number }> {
+  const object = sharedObject(environment.life.name, environment.random.uuid());
+  await planObject(environment, object, { kind: 'segment', state: 'planned' });
+  return { object, number: 0 };
+}
+
+async function nextLog(life: Life): Promise<{ object: string; number: number }> {
+  const number = await life.number();
+  return { object: logObject(life.name, life.uid, number), number };
 }
 
 async function probe(

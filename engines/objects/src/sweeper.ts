@@ -10,7 +10,7 @@
 import { isStorageError } from '@robustmq/core';
 import type { Compaction } from './compaction.ts';
 import type { Environment } from './environment.ts';
-import { logObject, probeObjects } from './keys.ts';
+import { logObject, probeObjects, workFolder } from './keys.ts';
 import { endLife } from './meta/life.ts';
 import {
   DEAD_PREFIX,
@@ -123,7 +123,7 @@ export class Sweeper {
     const alive = await this.#livesGoingOn();
     const references = await this.#references(alive);
     for (const { object, life: its, strayed } of stored) {
-      if (its !== life.name && alive.has(its)) continue;
+      if ((its !== life.name && alive.has(its)) || objects.isOwnFile(object)) continue;
       if (strayed && !objects.isKnown(object)) this.#environment.strayed(object);
       objects.stored(object, references.users.get(object) ?? []);
     }
@@ -175,6 +175,8 @@ export class Sweeper {
         used++;
         await this.#delete(object);
       }
+      const { files, store, names } = this.#environment;
+      if (files !== undefined) await store.deleteFolder(names.keyOf(workFolder(name, row.uid)), { lane: 'upkeep' });
       await meta.commit({ id: this.#environment.random.uuid(), deletes: [`${DEAD_PREFIX}${name}`] });
     }
     return used;

@@ -1,5 +1,6 @@
 import { crc32c } from '@node-rs/crc32';
 import { StorageError } from '@robustmq/core';
+import { isAppended } from '../read/appended.ts';
 import type { FetchOptions, Pieces } from '../read/pieces.ts';
 import { joinViews } from '../read/run.ts';
 import type { SteadyStore } from '../store/steady-store.ts';
@@ -97,7 +98,9 @@ export class IndexCache {
   async #tail(place: Placement, options: FetchOptions): Promise<Uint8Array> {
     const { key, at, bytes, objectBytes } = place;
     const wanted = Math.min(bytes, TAIL_BYTES);
-    if (bytes <= TAIL_BYTES || at + bytes < objectBytes) return await this.part(place, bytes - wanted, wanted, options);
+    // only of a whole object the store knows where it ends
+    if (bytes <= TAIL_BYTES || at + bytes < objectBytes || isAppended(key))
+      return await this.part(place, bytes - wanted, wanted, options);
     const kept = this.#pieces.kept(place, at + bytes - wanted, wanted);
     if (kept !== undefined) return joinViews(kept);
     const { bytes: tail, size } = await this.#store.getTail(key, wanted, options);

@@ -6,35 +6,26 @@
  * fails the writers that have a run in it, whose later runs then count for nothing either.
  */
 import { type Clock, isStorageError, type MetaMutation, type Random, StorageError, type Timer } from '@robustmq/core';
-import type { ObjectNames } from '../keys.ts';
-import { logObject } from '../keys.ts';
 import type { Life } from '../meta/life.ts';
 import { fencedLife } from '../meta/life.ts';
 import { objectCodec, objectKey, type PointerRow, pointerCodec, pointerKey, segmentKey } from '../meta/rows.ts';
 import type { SteadyMeta } from '../meta/steady-meta.ts';
 import type { LogEntry, ObjectWriter } from '../segment/writer.ts';
-import type { SteadyStore } from '../store/steady-store.ts';
-import { encodeLogObject, type PlacedRun } from './log-object.ts';
+import type { PlacedRun } from './log-object.ts';
+import type { LogTarget, StoredLog } from './log-target.ts';
 import { flushDelay, type PaceSettings } from './pace.ts';
 
 export interface LogWriterOptions {
-  readonly store: SteadyStore;
+  readonly target: LogTarget;
   readonly meta: SteadyMeta;
   readonly life: Life;
-  readonly names: ObjectNames;
   readonly clock: Clock;
   readonly random: Random;
   readonly pace: PaceSettings;
   /** How long the budget makes a PUT wait that is asked for now, ms. */
   budgetDelayMs(): number;
-  /** A whole object that readers may want soon. */
-  keep(object: string, body: Uint8Array): void;
   /** Rows lead to the object for these segments (by uid); none: it is of no use. */
   stored(object: string, uids: readonly string[]): void;
-  /** The object may or may not be there, and no row will ever lead to it. */
-  doubt(object: string): void;
-  /** It was put, and an earlier try to put it may still arrive. */
-  strayed(object: string): void;
   /** This process may not write any more. */
   fenced(error: StorageError): void;
 }
@@ -50,14 +41,6 @@ interface Share {
   readonly writer: ObjectWriter;
   readonly waiting: Waiting[];
   bytes: number;
-}
-
-interface Stored {
-  readonly strayed: boolean;
-  readonly object: string;
-  readonly number: number;
-  readonly objectBytes: number;
-  readonly placed: readonly PlacedRun[];
 }
 
 export class LogWriter {
@@ -147,12 +130,9 @@ export class LogWriter {
     this.#committing = this.#committing.then(() => this.#commit(shares, stored));
   }
 
-  async #upload(shares: readonly Share[]): Promise<Stored> {
-    const { life, store, names } = this.#options;
-    const number = await life.number();
-    const object = logObject(life.name, life.uid, number);
-    const { body, placed } = encodeLogObject(
-      { uid: life.uid, number },
+  #upload(shares: readonly Share[]): Promise<StoredLog> {
+    const total = shares.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#options.target.put(
       shares.map(({ writer, waiting, bytes }) => ({
         uid: writer.uid,
         batches: waiting.flatMap(({ entry }) => entry.batches),
@@ -160,31 +140,21 @@ export class LogWriter {
         base: waiting[0]?.entry.base ?? 0,
         next: waiting.at(-1)?.entry.next ?? 0,
       })),
+      { for: shares.map(({ writer, bytes }) => ({ segment: writer.id, share: bytes / total })) },
     );
-    let strayed = false;
-    const total = shares.reduce((sum, { bytes }) => sum + bytes, 0);
-    try {
-      await store.put(names.keyOf(object), [body], this.#options.random.uuid(), {
-        for: shares.map(({ writer, bytes }) => ({ segment: writer.id, share: bytes / total })),
-        strayed: () => {
-          strayed = true;
-          this.#options.strayed(object);
-        },
-      });
-    } catch (error) {
-      this.#options.doubt(object);
-      throw error;
-    }
-    this.#options.keep(object, body);
-    return { object, number, strayed, objectBytes: body.length, placed };
   }
 
   /** The object is there, and every one before it has been dealt with: now rows may lead to it. */
-  async #commit(shares: readonly Share[], stored: Promise<Stored>): Promise<void> {
+  async #commit(shares: readonly Share[], stored: Promise<StoredLog>): Promise<void> {
+    let settled = (): void => {};
     try {
-      const { object, number, strayed, objectBytes, placed } = await stored;
+      const { object, number, from, strayed, objectBytes, placed, ...place } = await stored;
+      settled = () => place.settled();
       const runs = shares
-        .map((share, i) => ({ share, pointer: pointerOf(share, { object, objectBytes }, placed[i]) }))
+        .map((share, i) => ({
+          share,
+          pointer: pointerOf(share, { object, objectBytes, ...(from === undefined ? {} : { from }) }, placed[i]),
+        }))
         .filter(({ share }) => share.writer.failure === undefined);
       const uids = await this.#point(object, strayed, runs);
       this.#options.life.settled(number);
@@ -194,6 +164,8 @@ export class LogWriter {
         ? error
         : new StorageError('IO_ERROR', 'An object of the log could not be put', { cause: error });
       for (const { writer } of shares) writer.fail(asUnknown(failure));
+    } finally {
+      settled();
     }
     for (const share of shares) settleShare(share);
   }
@@ -246,7 +218,7 @@ export class LogWriter {
 
 function pointerOf(
   { waiting, bytes }: Share,
-  object: { readonly object: string; readonly objectBytes: number },
+  object: Pick<PointerRow, 'object' | 'objectBytes' | 'from'>,
   placed: PlacedRun | undefined,
 ): PointerRow {
   const entries = waiting.map(({ entry }) => entry);

@@ -53,6 +53,8 @@ export interface Place {
   readonly at: number;
   readonly bytes: number;
   readonly objectBytes: number;
+  /** Of what was appended to a file: where that begins. It counts as an object of its own, of `objectBytes`. */
+  readonly from?: number;
 }
 
 export interface SegmentRow {
@@ -74,6 +76,8 @@ export interface SegmentRow {
 export interface PointerRow {
   readonly object: string;
   readonly objectBytes: number;
+  /** Of what was appended to a file: where that begins. */
+  readonly from?: number;
   readonly at: number;
   readonly bytes: number;
   readonly base: number;

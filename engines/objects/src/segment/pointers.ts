@@ -4,7 +4,7 @@ import type { PointerRow } from '../meta/rows.ts';
 
 /** Reads a range of an object by its name, whatever lies between. */
 export type ReadObject = (
-  object: { readonly name: string; readonly bytes: number },
+  object: { readonly name: string; readonly bytes: number; readonly from: number | undefined },
   at: number,
   bytes: number,
 ) => Promise<Uint8Array>;
@@ -149,7 +149,7 @@ export class PointerLog {
   }
 
   async #range(pointer: PointerRow, at: number, bytes: number): Promise<Uint8Array> {
-    return await this.#read({ name: pointer.object, bytes: pointer.objectBytes }, at, bytes);
+    return await this.#read({ name: pointer.object, bytes: pointer.objectBytes, from: pointer.from }, at, bytes);
   }
 
   #damaged(pointer: PointerRow, what: string): StorageError {

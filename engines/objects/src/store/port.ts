@@ -50,6 +50,28 @@ export interface ObjectStore {
   close(): void;
 }
 
+/** What a store of files can besides. */
+export interface FileStore extends ObjectStore {
+  /** From now on what is not whole yet lies in this folder (a key that ends in `/`), which one process has to itself. */
+  workIn(folder: string): void;
+  /** With all that is in it; idempotent. */
+  deleteFolder(folder: string, options?: CallOptions): Promise<void>;
+  /**
+   * Adds to the end of a file that has `at` bytes, which is made when there are none. Nobody else appends to it; after a failure the caller does not either. What
+   * was added can be read once this has resolved, and will not be lost. Chunks are read once.
+   */
+  append(
+    key: string,
+    at: number,
+    body: readonly Uint8Array[] | AsyncIterable<Uint8Array>,
+    options?: CallOptions,
+  ): Promise<void>;
+}
+
+export function isFileStore(store: ObjectStore): store is FileStore {
+  return 'append' in store;
+}
+
 export const MIN_PART_BYTES: number = 5 * 1024 * 1024;
 
 export interface CallOptions {

@@ -66,6 +66,14 @@ export interface SteadyStore {
     options: SteadyOptions & { readonly partBytes: number; readonly begun?: (upload: string) => Promise<void> },
   ): Promise<number>;
   abortUpload(key: string, upload: string, options?: SteadyOptions): Promise<void>;
+  /** Of a store of files: one try. @throws NOT_SUPPORTED elsewhere */
+  append(
+    key: string,
+    at: number,
+    body: readonly Uint8Array[] | AsyncIterable<Uint8Array>,
+    options?: SteadyOptions,
+  ): Promise<void>;
+  deleteFolder(folder: string, options?: SteadyOptions): Promise<void>;
   /** Rejects what waits, with CLOSED, and closes the connections. */
   close(): Promise<void>;
 }

@@ -7,7 +7,14 @@ import { Backoff } from './backoff.ts';
 import type { RequestBudget, RequestKind } from './budget.ts';
 import { Lanes } from './lanes.ts';
 import type { Meter, requestName } from './meter.ts';
-import { type ObjectInfo, type ObjectStore, StoreError, type StoreTrouble } from './port.ts';
+import {
+  type FileStore,
+  isFileStore,
+  type ObjectInfo,
+  type ObjectStore,
+  StoreError,
+  type StoreTrouble,
+} from './port.ts';
 import type { SteadyOptions, SteadyStore } from './steady-store.ts';
 import { type Access, StoreHealth } from './store-health.ts';
 import { putStream } from './stream.ts';
@@ -128,6 +135,24 @@ class Steady implements SteadyStore {
     await this.#again('DELETE', key, options, (signal) => this.#store.abortUpload(key, upload, { signal }));
   }
 
+  async append(
+    key: string,
+    at: number,
+    body: readonly Uint8Array[] | AsyncIterable<Uint8Array>,
+    options: SteadyOptions = {},
+  ): Promise<void> {
+    const files = this.#files();
+    const bytesOut = Array.isArray(body) ? body.reduce((sum: number, { length }: Uint8Array) => sum + length, 0) : 0;
+    await this.#again('PUT', key, { ...options, patienceMs: 0, bytesOut }, (signal) =>
+      files.append(key, at, body, { signal }),
+    );
+  }
+
+  async deleteFolder(folder: string, options: SteadyOptions = {}): Promise<void> {
+    const files = this.#files();
+    await this.#again('DELETE', folder, options, (signal) => files.deleteFolder(folder, { signal }));
+  }
+
   async putStream(
     key: string,
     chunks: AsyncIterable<Uint8Array>,
@@ -163,6 +188,11 @@ class Steady implements SteadyStore {
     this.#parts.budget.close();
     await Promise.allSettled([...this.#running]);
     this.#store.close();
+  }
+
+  #files(): FileStore {
+    if (isFileStore(this.#store)) return this.#store;
+    throw new StorageError('NOT_SUPPORTED', 'This is no store of files', { where: this.where });
   }
 
   /** A completion whose reply was lost is not there to be completed again: then the object is. */

@@ -5,19 +5,25 @@ import { runModel } from './model.ts';
 const SEEDS = Number(process.env.MODEL_SEEDS ?? 60);
 const FIRST = Number(process.env.MODEL_SEED ?? 1);
 
-describe('Two writers, zombies, lost replies, sweepers and compaction', () => {
-  it('lose nothing that was acknowledged, and leave nothing behind', async () => {
-    let acknowledged = 0;
-    for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
-      const result = await runModel(seed, openObjects).catch((error: unknown) => {
-        throw new Error(`seed ${seed}: node engines/s3/test/model/run.ts --seed ${seed} --seeds 1`, { cause: error });
-      });
-      acknowledged += result.acknowledged;
-    }
-    expect(acknowledged).toBeGreaterThan(SEEDS);
-  }, 60_000);
+describe.each(['objects', 'files'] as const)(
+  'Two writers, zombies, lost replies, sweepers and compaction over %s',
+  (kind) => {
+    it('lose nothing that was acknowledged, and leave nothing behind', async () => {
+      let acknowledged = 0;
+      for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
+        const result = await runModel(seed, openObjects, kind).catch((error: unknown) => {
+          throw new Error(
+            `seed ${seed}: node engines/objects/test/model/run.ts --kind ${kind} --seed ${seed} --seeds 1`,
+            { cause: error },
+          );
+        });
+        acknowledged += result.acknowledged;
+      }
+      expect(acknowledged).toBeGreaterThan(SEEDS);
+    }, 60_000);
 
-  it('repeat themselves from their seed', async () => {
-    expect(await runModel(4711, openObjects)).toEqual(await runModel(4711, openObjects));
-  }, 60_000);
-});
+    it('repeat themselves from their seed', async () => {
+      expect(await runModel(4711, openObjects, kind)).toEqual(await runModel(4711, openObjects, kind));
+    }, 60_000);
+  },
+);

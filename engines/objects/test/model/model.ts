@@ -16,6 +16,8 @@ const STEPS = 70;
 const SHARDS = 3;
 const NODES = [1, 2];
 const HOUR_MS = 3_600_000;
+/** A few appends. */
+const FILE_BYTES = 1500;
 /** Everything that was begun ends within this, once the weather is calm. */
 const SETTLE_MS = 30_000;
 
@@ -30,14 +32,17 @@ interface Shard {
   isBusy: boolean;
 }
 
+/** Each put makes an object, or is appended to a file. */
+export type StoreKind = 'objects' | 'files';
+
 export interface ModelResult {
   readonly acknowledged: number;
   readonly objects: number;
 }
 
 /** @throws Violation */
-export async function runModel(seed: number, open: OpenEngine): Promise<ModelResult> {
-  return await new Model(seed, open).run();
+export async function runModel(seed: number, open: OpenEngine, kind: StoreKind = 'objects'): Promise<ModelResult> {
+  return await new Model(seed, open, kind).run();
 }
 
 class Model {
@@ -57,7 +62,7 @@ class Model {
   #tags = 0;
   #forks = 0;
 
-  constructor(seed: number, open: OpenEngine) {
+  constructor(seed: number, open: OpenEngine, kind: StoreKind) {
     this.#random = new SeededRandom(seed);
     const fork = (): SeededRandom => new SeededRandom(Math.imul(seed, 7919) + this.#forks++ * 104_729);
     this.#bucket = new Bucket({ clock: this.#clock, random: fork() });
@@ -66,8 +71,9 @@ class Model {
       clock: this.#clock,
       bucket: this.#bucket,
       meta: this.#meta,
-      conditionalCreates: modes[seed % modes.length] ?? 'atomic',
+      conditionalCreates: kind === 'files' ? 'atomic' : (modes[seed % modes.length] ?? 'atomic'),
       open,
+      fileBytes: kind === 'files' ? FILE_BYTES : undefined,
       fork,
     };
   }

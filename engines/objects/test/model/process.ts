@@ -10,8 +10,9 @@ import {
 import type { SeededRandom } from '@robustmq/core/testing';
 import type { ObjectBackend } from '../../src/backend.ts';
 import type { ObjectSettings } from '../../src/settings.ts';
-import { backendOf } from '../support/backend.ts';
+import { backendOf, fileBackendOf } from '../support/backend.ts';
 import type { Bucket } from '../support/bucket.ts';
+import { MemoryFiles } from '../support/memory-files.ts';
 import { MemoryStore, type MemoryStoreOptions } from '../support/memory-store.ts';
 import { settingsOf } from '../support/settings.ts';
 import { CALM, type Weather } from '../support/weather.ts';
@@ -51,6 +52,8 @@ export interface ProcessWorld {
   readonly meta: Meta;
   readonly conditionalCreates: NonNullable<MemoryStoreOptions['conditionalCreates']>;
   readonly open: OpenEngine;
+  /** The store is one of files, which have so many bytes. */
+  readonly fileBytes: number | undefined;
   /** A source of chance of its own for whoever asks. */
   fork(): SeededRandom;
 }
@@ -71,15 +74,17 @@ export class Process {
   }
 
   static async start(world: ProcessWorld, node: number, isCalm = false): Promise<Process> {
-    const { clock, bucket, conditionalCreates } = world;
-    const store = new MemoryStore({
+    const { clock, bucket, conditionalCreates, fileBytes } = world;
+    const connection = {
       bucket,
       clock,
       random: world.fork(),
       weather: isCalm ? CALM : WEATHER,
       conditionalCreates,
       requestTimeoutMs: 400,
-    });
+    };
+    const files = fileBytes === undefined ? undefined : new MemoryFiles(connection);
+    const store = files ?? new MemoryStore(connection);
     const meta = new FlakyMeta(world.meta, clock, world.fork());
     if (isCalm) meta.calm();
     const engine = await world.open(
@@ -100,7 +105,7 @@ export class Process {
         usage: () => {},
         signal: new AbortController().signal,
       },
-      backendOf(store),
+      files === undefined ? backendOf(store) : fileBackendOf(files, fileBytes ?? 0),
     );
     return new Process(node, engine, store, meta);
   }

@@ -1,8 +1,12 @@
+import type { StoreKind } from '../model/model.ts';
+
 /** One line of the engine broken, as systems elsewhere were. */
 export interface ObjectMutant {
   readonly name: string;
   /** Who lost data, or money, by it. */
   readonly incident: string;
+  /** It shows over a store of files. */
+  readonly kind?: StoreKind;
   readonly changes: readonly { readonly file: string; readonly from: string; readonly to: string }[];
 }
 
@@ -213,6 +217,39 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
         file: 'segment/segments.ts',
         from: 'if (gap === undefined && (row.end < 0 || row.end === next)) return pointers;',
         to: 'if (gap === undefined) return pointers;',
+      },
+    ],
+  },
+  {
+    name: 'appends behind what it does not know the end of',
+    kind: 'files',
+    incident:
+      'HDFS keeps what had arrived when a connection broke: an offset that is counted and not looked up is wrong from there on',
+    changes: [
+      { file: 'log/growing-file.ts', from: '      this.#roll();\n      throw error;', to: '      throw error;' },
+    ],
+  },
+  {
+    name: 'a full file can go before a row leads to what was appended last',
+    kind: 'files',
+    incident: 'an object that is new to nobody any more, and has no reference yet, looks like garbage',
+    changes: [
+      {
+        file: 'objects.ts',
+        from: 'if (this.#growing.has(object) || this.#pins.has(object)) return;',
+        to: 'if (this.#growing.has(object)) return;',
+      },
+    ],
+  },
+  {
+    name: 'a file that still grows goes when nothing in it is needed',
+    kind: 'files',
+    incident: 'the next append is acknowledged into a file that a sweeper has taken',
+    changes: [
+      {
+        file: 'objects.ts',
+        from: 'if (this.#growing.has(object) || this.#pins.has(object)) return;',
+        to: 'if (this.#pins.has(object)) return;',
       },
     ],
   },

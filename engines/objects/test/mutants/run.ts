@@ -57,7 +57,7 @@ async function catchIt(
     const { openObjects } = (await import(pathToFileURL(join(dir, 'src/open.ts')).href)) as { openObjects: OpenEngine };
     for (let seed = 1; seed <= seeds; seed++) {
       try {
-        await runModel(seed, openObjects);
+        await runModel(seed, openObjects, mutant.kind);
       } catch (error) {
         return { seed, seen: error instanceof Error ? error.message.slice(0, 200) : String(error) };
       }

@@ -70,6 +70,17 @@ export class Bucket {
     this.put(key, bytes, uid);
   }
 
+  /** Behind what is there, however much that is. Without a file: makes one. */
+  append(key: string, at: number, bytes: Uint8Array): void {
+    const object = this.objects.get(key);
+    if (at === 0) this.create(key, bytes, key);
+    else if (object === undefined) throw answer('not-found', 'FileNotFoundException', 404);
+    else {
+      this.#checkRoom(bytes.length);
+      this.objects.set(key, { ...object, bytes: Buffer.concat([object.bytes, bytes]) });
+    }
+  }
+
   checkAbsent(key: string): void {
     if (this.objects.has(key)) throw answer('exists', 'PreconditionFailed', 412);
   }

@@ -53,7 +53,7 @@ export class MemoryStore implements ObjectStore {
     const { uid, ifAbsent } = options;
     const bytes = Buffer.concat(body);
     const { conditionalCreates = 'atomic' } = this.#options;
-    await this.#request('PUT', key, options, async () => {
+    await this.request('PUT', key, options, async () => {
       if (ifAbsent !== true || conditionalCreates === 'ignored') this.#bucket.put(key, bytes, uid);
       else if (conditionalCreates === 'refused') throw answer('refused', 'NotImplemented', 501);
       else if (conditionalCreates === 'atomic') this.#bucket.create(key, bytes, uid);
@@ -67,7 +67,7 @@ export class MemoryStore implements ObjectStore {
   }
 
   getRange(key: string, at: number, bytes: number, options: CallOptions = {}): Promise<Uint8Array> {
-    return this.#request('GET', key, options, () => this.#bucket.getRange(key, at, bytes));
+    return this.request('GET', key, options, () => this.#bucket.getRange(key, at, bytes));
   }
 
   getTail(
@@ -75,26 +75,26 @@ export class MemoryStore implements ObjectStore {
     bytes: number,
     options: CallOptions = {},
   ): Promise<{ readonly bytes: Uint8Array; readonly size: number }> {
-    return this.#request('GET', key, options, () => this.#bucket.getTail(key, bytes));
+    return this.request('GET', key, options, () => this.#bucket.getTail(key, bytes));
   }
 
   head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
-    return this.#request('HEAD', key, options, () => {
+    return this.request('HEAD', key, options, () => {
       const object = this.#bucket.objects.get(key);
       return object === undefined ? undefined : { bytes: object.bytes.length, uid: object.uid };
     });
   }
 
   list(options: ListOptions): ReturnType<ObjectStore['list']> {
-    return this.#request('LIST', options.prefix, options, () => this.#bucket.list(options));
+    return this.request('LIST', options.prefix, options, () => this.#bucket.list(options));
   }
 
   delete(key: string, options: CallOptions = {}): Promise<void> {
-    return this.#request('DELETE', key, options, () => this.#bucket.delete(key));
+    return this.request('DELETE', key, options, () => this.#bucket.delete(key));
   }
 
   beginUpload(key: string, options: PutOptions): Promise<string> {
-    return this.#request('POST', key, options, () => this.#bucket.beginUpload(key, options.uid));
+    return this.request('POST', key, options, () => this.#bucket.beginUpload(key, options.uid));
   }
 
   putPart(
@@ -105,15 +105,15 @@ export class MemoryStore implements ObjectStore {
     options: CallOptions = {},
   ): Promise<string> {
     const bytes = Buffer.concat(body);
-    return this.#request('PUT', key, options, () => this.#bucket.putPart(key, upload, part, bytes));
+    return this.request('PUT', key, options, () => this.#bucket.putPart(key, upload, part, bytes));
   }
 
   completeUpload(key: string, upload: string, parts: readonly string[], options: CallOptions = {}): Promise<void> {
-    return this.#request('POST', key, options, () => this.#bucket.completeUpload(key, upload, parts));
+    return this.request('POST', key, options, () => this.#bucket.completeUpload(key, upload, parts));
   }
 
   abortUpload(key: string, upload: string, options: CallOptions = {}): Promise<void> {
-    return this.#request('DELETE', key, options, () => this.#bucket.abortUpload(key, upload));
+    return this.request('DELETE', key, options, () => this.#bucket.abortUpload(key, upload));
   }
 
   /** Who waits is told; what was sent may still arrive. */
@@ -121,7 +121,12 @@ export class MemoryStore implements ObjectStore {
     for (const cut of [...this.#cuts]) cut();
   }
 
-  #request<T>(name: RequestName, key: string, { signal }: CallOptions, apply: () => T | Promise<T>): Promise<T> {
+  protected request<T>(
+    name: RequestName,
+    key: string,
+    { signal }: CallOptions,
+    apply: () => T | Promise<T>,
+  ): Promise<T> {
     const { random, interfere, clock, requestTimeoutMs = 20_000 } = this.#options;
     const what = `${name} ${key}`;
     if (signal?.aborted === true)
