@@ -66,8 +66,10 @@ daemon() {
     zkfc1 | zkfc2)
       java_words 128m
       words+=(org.apache.hadoop.hdfs.tools.DFSZKFailoverController -D "dfs.ha.namenode.id=nn${name#zkfc}")
-      [ "${HDFS_HADOOP_DEFAULTS:-no}" = yes ] ||
-        words+=(-D ipc.client.connect.max.retries=2 -D ipc.client.connect.retry.interval=200)
+      # By default it keeps a connection that idles for 10 s. With one to a NameNode that was killed and started since, it wins an election, fails to
+      # tell the NameNode, and stands again a second later.
+      [ "${HDFS_HADOOP_DEFAULTS:-no}" = yes ] || words+=(-D ipc.client.connection.maxidletime=1000
+        -D ipc.client.connect.max.retries=2 -D ipc.client.connect.retry.interval=200)
       ;;
     *)
       echo "there is no daemon $name" >&2

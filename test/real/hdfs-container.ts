@@ -40,13 +40,23 @@ async function containerHost(ports: HdfsPorts, kind: PairKind, options: HdfsOpti
   // inside as outside: the NameNode names the DataNode's port as the DataNode knows it
   const mapped = ASKED.flatMap((name) => ports[name] ?? []).map((port) => ({ container: port, host: port }));
   const capacity = options.capacityBytes === undefined ? {} : { HDFS_CAPACITY_BYTES: String(options.capacityBytes) };
-  const container = await new GenericContainer(IMAGE)
+  let said = '';
+  const starting = new GenericContainer(IMAGE)
     .withEnvironment({ ...environment(ports, kind, options), ...capacity })
     .withExposedPorts(...mapped)
+    .withLogConsumer((stream) => {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        said = (said + text).slice(-8192);
+      });
+    })
     .withWaitStrategy(Wait.forLogMessage('ready'))
     .withStartupTimeout(READY_MS)
     .start();
-  return new ContainerHost(container);
+  try {
+    return new ContainerHost(await starting);
+  } catch (cause) {
+    throw new Error(`HDFS did not start in a container. It said:\n${said}`, { cause });
+  }
 }
 
 /** Its daemons are there when it is. */
