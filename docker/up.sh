@@ -28,14 +28,7 @@ build() { DOCKER_BUILDKIT=0 docker build -q --build-arg "BASE=$base" -t "robustm
 base=debian:bookworm-slim
 if ! here_or_pulled "$base"; then
   base=robustmq/debian:dev
-  if ! docker image inspect "$base" >/dev/null 2>&1; then
-    echo "building $base"
-    command -v debootstrap >/dev/null || { apt-get update -qq; apt-get install -y -qq debootstrap >/dev/null; }
-    # the mirror that this machine uses itself, if it names one
-    mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v snapshot | head -1 | tr -d ' ' || true)
-    debootstrap --variant=minbase bookworm "$work/debian" ${mirror:+"$mirror"} >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 1; }
-    tar -C "$work/debian" -c . | docker import - "$base" >/dev/null
-  fi
+  "$here/debian-image.sh" "$base"
 fi
 
 echo "building robustmq/server:dev"

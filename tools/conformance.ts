@@ -22,7 +22,7 @@ const { values } = parseArgs({
 });
 
 /** Proven against real servers, by `npm run test:native`. */
-const NEEDS_SERVERS: readonly string[] = ['s3'];
+const NEEDS_SERVERS: readonly string[] = ['s3', 'hdfs'];
 /** What engines share is none. */
 const SHARED = 'objects';
 

@@ -4,6 +4,9 @@
 #   hdfs.sh prepare         writes the configuration into HDFS_DIR, and a formatted file system where there is none yet
 #   hdfs.sh daemon NAME     becomes that daemon: nn1 nn2 dn jn zk zkfc1 zkfc2
 #   hdfs.sh spawn NAME      leaves that daemon running, its pid in HDFS_DIR/NAME.pid
+#   hdfs.sh signal NAME KILL|STOP|CONT   to one that was spawned; after KILL it has ended
+#   hdfs.sh runs NAME       fails when one that was spawned has ended
+#   hdfs.sh log NAME        the end of what it said
 #   hdfs.sh up              prepares, spawns all, says "ready" once a file could be written, runs until it is told to end
 #   hdfs.sh run CLASS WORDS becomes a command of Hadoop's, such as its DFSAdmin
 #
@@ -63,8 +66,10 @@ daemon() {
     zkfc1 | zkfc2)
       java_words 128m
       words+=(org.apache.hadoop.hdfs.tools.DFSZKFailoverController -D "dfs.ha.namenode.id=nn${name#zkfc}")
-      [ "${HDFS_HADOOP_DEFAULTS:-no}" = yes ] ||
-        words+=(-D ipc.client.connect.max.retries=2 -D ipc.client.connect.retry.interval=200)
+      # By default it keeps a connection that idles for 10 s. With one to a NameNode that was killed and started since, it wins an election, fails to
+      # tell the NameNode, and stands again a second later.
+      [ "${HDFS_HADOOP_DEFAULTS:-no}" = yes ] || words+=(-D ipc.client.connection.maxidletime=1000
+        -D ipc.client.connect.max.retries=2 -D ipc.client.connect.retry.interval=200)
       ;;
     *)
       echo "there is no daemon $name" >&2
@@ -94,6 +99,16 @@ spawn() {
   (trap - TERM INT && daemon "$1") &
   echo $! >"$dir/$1.pid"
 }
+
+signal() {
+  runs "$1" || return 0
+  kill "-$2" "$(cat "$dir/$1.pid")"
+  while [ "$2" = KILL ] && runs "$1"; do sleep 0.02; done
+}
+
+runs() { kill -0 "$(cat "$dir/$1.pid")" 2>/dev/null; }
+
+log() { tail -n 30 "$dir/logs/$1.log"; }
 
 run() {
   java_words 128m
@@ -156,7 +171,7 @@ dfs.datanode.address=$bind:$HDFS_DN_DATA
 dfs.datanode.http.address=$bind:$HDFS_DN_HTTP
 dfs.datanode.ipc.address=127.0.0.1:$HDFS_DN_RPC
 dfs.namenode.http-bind-host=$bind
-dfs.namenode.rpc-bind-host=127.0.0.1
+dfs.namenode.rpc-bind-host=$bind
 dfs.namenode.datanode.registration.ip-hostname-check=false
 END
   if [ "$pair" = no ]; then
@@ -265,9 +280,9 @@ answers() {
 alive() {
   local name
   for name in $(daemons); do
-    kill -0 "$(cat "$dir/$name.pid")" 2>/dev/null && continue
+    runs "$name" && continue
     echo "$name has ended. It said:" >&2
-    tail -30 "$dir/logs/$name.log" >&2
+    log "$name" >&2
     end
     exit 1
   done
@@ -276,12 +291,13 @@ alive() {
 
 end() {
   local name
-  for name in $(daemons); do kill -9 "$(cat "$dir/$name.pid")" 2>/dev/null || true; done
+  for name in $(daemons); do signal "$name" KILL; done
 }
 
 case ${1:-up} in
   prepare | up) "$1" ;;
-  daemon | spawn) "$1" "$2" ;;
+  daemon | spawn | runs | log) "$1" "$2" ;;
+  signal) signal "$2" "$3" ;;
   run) shift && run "$@" ;;
   *)
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2

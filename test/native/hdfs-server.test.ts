@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startHdfs, startHdfsPair } from '../real/hdfs-server.ts';
-import { hdfsContract, hdfsPairContract } from '../real/hdfs-server-contract.ts';
+import { hdfsContract, hdfsPairContract, put } from '../real/hdfs-server-contract.ts';
 
 hdfsContract('HDFS as processes', startHdfs);
 hdfsPairContract('a pair of NameNodes as processes', startHdfsPair);
@@ -27,6 +27,25 @@ describe('HDFS as processes, in a directory of their own', () => {
     await expect(failing).rejects.toThrow(/^nn1 of HDFS has ended\. It said:\n.*\/dev\/null\/nowhere/s);
     expect(await readdir(dir)).toEqual([]);
     expect(await running(dir)).toEqual([]);
+  });
+
+  test("with Hadoop's own settings permissions count, and a close sleeps until the DataNode has reported", async () => {
+    const strange = { 'hadoop.http.staticuser.user': 'nobody' };
+    const own = { 'hadoop.http.staticuser.user': userInfo().username };
+    for (const settings of [strange, own]) {
+      const server = await startHdfs({ hadoopDefaults: true, settings });
+      try {
+        const began = performance.now();
+        const said = await put(server.nameNode, '/file', 'x');
+        if (settings === strange) expect(said).toBe('403 AccessControlException');
+        else {
+          expect(said).toBe('created');
+          expect(performance.now() - began).toBeGreaterThan(400);
+        }
+      } finally {
+        await server.stop();
+      }
+    }
   });
 
   test.each(['exit', 'SIGKILL'] as const)('daemons end with the process that started them: %s', async (how) => {

@@ -34,7 +34,7 @@ export type HdfsPorts = Readonly<Record<string, number>>;
 /** With Hadoop's own settings a NameNode stays in safe mode for 30 s after the last block was reported. */
 const READY_MS = 90_000;
 const ASK_MS = 2000;
-const POLL_MS = 50;
+const POLL_MS = 100;
 
 /** Of the system's own range no port is taken: while a daemon is down, a client's connection might get it. */
 export async function freePorts(): Promise<HdfsPorts> {

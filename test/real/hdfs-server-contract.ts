@@ -197,7 +197,7 @@ function at(nameNode: NameNode, method: string, pathAndQuery: string, patientMs?
 }
 
 /** @returns `created`, or what was said instead */
-async function put(nameNode: NameNode, path: string, body: string): Promise<string> {
+export async function put(nameNode: NameNode, path: string, body: string): Promise<string> {
   const asked = await at(nameNode, 'PUT', `${path}?op=CREATE&overwrite=false`);
   if (asked.location === undefined) return asked.said;
   const { said } = await ask('PUT', asked.location, body);

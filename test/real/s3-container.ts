@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { GenericContainer, getContainerRuntimeClient, type StartedTestContainer, Wait } from 'testcontainers';
+import { canHave, isHere, withoutReaper } from './docker-images.ts';
 import {
   createBucketAt,
   freePort,
@@ -17,9 +16,6 @@ import {
 
 /** Another one, such as from a mirror: ROBUST_MINIO_IMAGE. Docker Hub gives MinIO's to nobody without an account any more. */
 const PUBLISHED_MINIO = process.env.ROBUST_MINIO_IMAGE ?? 'quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z';
-/** What testcontainers 12.2 starts beside ours, to clean up should we be killed. */
-const REAPER = 'testcontainers/ryuk:0.14.0';
-const PULL_MS = 90_000;
 /** Where the server listens and stores, inside. */
 const PORT = 9000;
 const DIR = '/data';
@@ -39,8 +35,7 @@ async function startContainer(recipe: S3Recipe, image: string): Promise<S3Server
     throw new Error(
       `The image ${image} is not there. Build it once: tools/start-docker.sh && docker/build-s3-images.sh`,
     );
-  // without it containers still go when a test ends, but not when it is killed
-  if (!(await canHave(process.env.RYUK_CONTAINER_IMAGE ?? REAPER))) process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
+  await withoutReaper();
   // a port of our choice: one that the engine chooses is another one after each start
   const port = await freePort();
   const container = await new GenericContainer(image)
@@ -105,34 +100,5 @@ class ContainerServer implements S3Server {
   async #handle() {
     const { container } = await getContainerRuntimeClient();
     return container.getById(this.#container.getId());
-  }
-}
-
-const docker = (...words: string[]): Promise<unknown> => promisify(execFile)('docker', words, { timeout: PULL_MS });
-
-async function isHere(image: string): Promise<boolean> {
-  try {
-    await docker('image', 'inspect', image);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const asked = new Map<string, Promise<boolean>>();
-
-/** Is there, or can be pulled. Asked once: where no registry is reachable, that may take its time to show. */
-function canHave(image: string): Promise<boolean> {
-  const known = asked.get(image) ?? (async () => (await isHere(image)) || (await pull(image)))();
-  asked.set(image, known);
-  return known;
-}
-
-async function pull(image: string): Promise<boolean> {
-  try {
-    await docker('pull', '--quiet', image);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -5,6 +5,7 @@ export const FIRST_PARTY_ENGINES: PluginTable = new Map<string, () => Promise<un
   ['local-file', () => import('@robustmq/engine-local-file')],
   ['memory', () => import('@robustmq/engine-memory')],
   ['s3', () => import('@robustmq/engine-s3')],
+  ['hdfs', () => import('@robustmq/engine-hdfs')],
 ]);
 
 export const FIRST_PARTY_BROKERS: PluginTable = new Map<string, () => Promise<unknown>>([

@@ -37,6 +37,8 @@ const ADVICE: Readonly<Record<StoreTrouble, Advice>> = {
     hint: 'The store is slow or gone: check it, or raise requestTimeoutMs',
   },
   server: { code: 'STORE_UNAVAILABLE', retryable: true, hint: "Look into the store's own log" },
+  'not-active': { code: 'STORE_UNAVAILABLE', retryable: true, hint: 'See that one of the servers is active' },
+  'read-only': { code: 'STORE_UNAVAILABLE', retryable: true, hint: 'The store takes no writes at the moment' },
   full: { code: 'DISK_FULL', retryable: true, hint: 'Free space in the store, or raise its quota' },
   truncated: {
     code: 'CORRUPT',
@@ -128,6 +130,8 @@ const PASSING: ReadonlySet<StoreTrouble> = new Set([
   'unreachable',
   'timeout',
   'server',
+  'not-active',
+  'read-only',
   'full',
   'truncated',
   'wrong-range',

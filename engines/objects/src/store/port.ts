@@ -120,6 +120,10 @@ export type StoreTrouble =
   | 'timeout'
   /** 500, 502, 504 and the like. */
   | 'server'
+  /** The server that was asked does not serve at the moment (a standby), and none of the others does. */
+  | 'not-active'
+  /** It takes no writes at the moment: safe mode. */
+  | 'read-only'
   /** The store has no room: 507, MinIO's XMinioStorageFull, QuotaExceeded. */
   | 'full'
   /** Fewer bytes than were asked for. */

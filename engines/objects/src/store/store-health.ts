@@ -20,6 +20,8 @@ const TROUBLES: ReadonlySet<StoreTrouble> = new Set([
   'unreachable',
   'timeout',
   'server',
+  'not-active',
+  'read-only',
   'full',
   'denied',
   'credentials',

@@ -1,0 +1,374 @@
+/**
+ * WebHDFS as this engine needs it. One attempt a call, but that every NameNode is asked: whoever is standby, or gone, passes the question on. Throws nothing but
+ * StoreError.
+ */
+import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Clock } from '@robustmq/core';
+import { type CallOptions, StoreError, withDeadline } from '@robustmq/engine-objects';
+import { bodyOf, Exchange, type Tls } from './exchange.ts';
+import { type RemoteException, remoteError } from './remote-error.ts';
+
+/** Headers of a request, such as `Authorization` for SPNEGO. */
+export type Authorize = (request: {
+  readonly method: string;
+  readonly url: string;
+}) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
+
+export interface WebHdfsOptions {
+  /** Each with the path of the API. */
+  readonly nameNodes: readonly URL[];
+  readonly user: string | undefined;
+  readonly delegationToken: string | undefined;
+  readonly authorize: Authorize | undefined;
+  readonly tls: Tls;
+  readonly nameNodeTimeoutMs: number;
+  /** Of a DataNode: for one answer, or to take one piece of a body. */
+  readonly requestTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+export interface FileStatus {
+  readonly pathSuffix: string;
+  readonly type: 'FILE' | 'DIRECTORY';
+  readonly length: number;
+  readonly modificationTime: number;
+}
+
+type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+type Parameters = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Of a NameNode: a directory of some ten thousand files. */
+const MAX_JSON_BYTES = 64 * 1024 * 1024;
+const MAX_ERROR_BYTES = 256 * 1024;
+const WRITE_BYTES = 1024 * 1024;
+
+export class WebHdfs {
+  readonly #options: WebHdfsOptions;
+  /** NameNodes keep connections; a DataNode closes each after its answer. */
+  readonly #agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
+  /** The one that served last. */
+  #preferred = 0;
+
+  constructor(options: WebHdfsOptions) {
+    this.#options = options;
+  }
+
+  get where(): string {
+    return this.#options.nameNodes.map(({ origin }) => origin).join(', ');
+  }
+
+  async status(path: string, options: CallOptions): Promise<FileStatus | undefined> {
+    try {
+      const { FileStatus: found } = await this.#json<{ FileStatus: FileStatus }>(
+        'GET',
+        'GETFILESTATUS',
+        path,
+        {},
+        options,
+      );
+      return found;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Of a directory, in the order of their names; none when there is no such directory. */
+  async list(path: string, options: CallOptions): Promise<readonly FileStatus[]> {
+    interface Listed {
+      readonly FileStatuses: { readonly FileStatus: readonly FileStatus[] };
+    }
+    try {
+      return (await this.#json<Listed>('GET', 'LISTSTATUS', path, {}, options)).FileStatuses.FileStatus;
+    } catch (error) {
+      if (isNotFound(error)) return [];
+      throw error;
+    }
+  }
+
+  async makeDirectory(path: string, options: CallOptions): Promise<void> {
+    await this.#json('PUT', 'MKDIRS', path, {}, options);
+  }
+
+  /** @returns false when the source is missing, the destination there, or its directory missing */
+  async rename(from: string, to: string, options: CallOptions): Promise<boolean> {
+    const { boolean } = await this.#json<{ boolean: boolean }>('PUT', 'RENAME', from, { destination: to }, options);
+    return boolean;
+  }
+
+  /** In place of whatever is there. @throws not-found */
+  async replace(from: string, to: string, options: CallOptions): Promise<void> {
+    await this.#json('PUT', 'RENAME', from, { destination: to, renameoptions: 'OVERWRITE' }, options);
+  }
+
+  /** @returns false when there was none */
+  async delete(
+    path: string,
+    { recursive, ...options }: CallOptions & { readonly recursive: boolean },
+  ): Promise<boolean> {
+    const { boolean } = await this.#json<{ boolean: boolean }>('DELETE', 'DELETE', path, { recursive }, options);
+    return boolean;
+  }
+
+  async setAttribute(path: string, name: string, value: string, options: CallOptions): Promise<void> {
+    const attribute = { 'xattr.name': name, 'xattr.value': `"${value}"`, flag: 'CREATE' };
+    await this.#json('PUT', 'SETXATTR', path, attribute, options);
+  }
+
+  /** @throws not-found when there is no such file */
+  async attribute(path: string, name: string, options: CallOptions): Promise<string | undefined> {
+    interface Attributes {
+      readonly XAttrs: readonly { readonly name: string; readonly value: string | null }[];
+    }
+    const { XAttrs } = await this.#json<Attributes>('GET', 'GETXATTRS', path, { encoding: 'text' }, options);
+    return XAttrs.find((one) => one.name === name)?.value?.replaceAll('"', '');
+  }
+
+  /** Exactly `bytes` bytes from `at`. @throws truncated when there are fewer */
+  async read(path: string, at: number, bytes: number, { signal }: CallOptions): Promise<Uint8Array> {
+    const what = `OPEN ${path}`;
+    return await withDeadline(this.#options.clock, this.#options.requestTimeoutMs, { what, signal }, async (abort) => {
+      const found = await this.#location('GET', 'OPEN', path, { offset: at, length: bytes }, { signal: abort });
+      const response = typeof found === 'string' ? await this.#ask('GET', new URL(found), what, abort) : found;
+      if (response.statusCode !== 200) throw await errorOf(response, what);
+      const body = await bodyOf(response, bytes, what);
+      if (body.length === bytes) return body;
+      throw new StoreError('truncated', `${what}: ${body.length} bytes from ${at}, not ${bytes}`, {
+        mayBeApplied: false,
+      });
+    });
+  }
+
+  /** A file that is written piece by piece; there must be none. */
+  async create(path: string, replication: number | undefined, options: CallOptions): Promise<FileWrite> {
+    return await this.#write('PUT', 'CREATE', path, { overwrite: false, createparent: true, replication }, options);
+  }
+
+  /** What is written goes behind what is there. */
+  async append(path: string, options: CallOptions): Promise<FileWrite> {
+    return await this.#write('POST', 'APPEND', path, {}, options);
+  }
+
+  close(): void {
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+
+  async #write(
+    method: 'PUT' | 'POST',
+    op: string,
+    path: string,
+    parameters: Parameters,
+    options: CallOptions,
+  ): Promise<FileWrite> {
+    const what = `${op} ${path}`;
+    const found = await this.#location(method, op, path, parameters, options);
+    if (typeof found !== 'string') {
+      found.destroy();
+      throw new StoreError('refused', `${what}: status ${found.statusCode} where a DataNode should be named`, {
+        mayBeApplied: true,
+      });
+    }
+    const url = new URL(found);
+    const exchange = new Exchange(url, {
+      method,
+      headers: { ...(await this.#headers(method, url)), 'content-type': 'application/octet-stream' },
+      tls: this.#options.tls,
+      agent: false,
+      what: `${what} at ${url.host}`,
+    });
+    return new FileWrite(exchange, what, this.#options);
+  }
+
+  /** Where the NameNode sends a request for data; or the data, from a gateway that sends nobody anywhere. */
+  #location(
+    method: Method,
+    op: string,
+    path: string,
+    parameters: Parameters,
+    options: CallOptions,
+  ): Promise<string | IncomingMessage> {
+    return this.#eachNameNode(`${op} ${path}`, options, async (base, signal) => {
+      const response = await this.#ask(method, this.#url(base, op, path, parameters), `${op} ${path}`, signal);
+      const { statusCode = 0, headers } = response;
+      if (statusCode === 307 && headers.location !== undefined) {
+        response.resume();
+        return headers.location;
+      }
+      if (statusCode >= 300) throw await errorOf(response, `${op} ${path}`);
+      return response;
+    });
+  }
+
+  #json<T>(method: Method, op: string, path: string, parameters: Parameters, options: CallOptions): Promise<T> {
+    const what = `${op} ${path}`;
+    return this.#eachNameNode(what, options, async (base, signal) => {
+      const response = await this.#ask(method, this.#url(base, op, path, parameters), what, signal);
+      if (response.statusCode !== 200) throw await errorOf(response, what);
+      const body = await bodyOf(response, MAX_JSON_BYTES, what);
+      // some operations answer with nothing
+      if (body.length === 0) return {} as T;
+      try {
+        return JSON.parse(body.toString('utf8')) as T; // as WebHDFS documents it
+      } catch (cause) {
+        throw new StoreError('refused', `${what}: the answer is none of WebHDFS`, { mayBeApplied: true, cause });
+      }
+    });
+  }
+
+  async #eachNameNode<T>(
+    what: string,
+    { signal }: CallOptions,
+    run: (base: URL, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { nameNodes, nameNodeTimeoutMs, clock } = this.#options;
+    let failure: StoreError | undefined;
+    let mayBeApplied = false;
+    const first = this.#preferred;
+    for (let turn = 0; turn < nameNodes.length; turn++) {
+      const index = (first + turn) % nameNodes.length;
+      const base = nameNodes[index];
+      if (base === undefined) break;
+      try {
+        const value = await withDeadline(
+          clock,
+          nameNodeTimeoutMs,
+          { what: `${what} at ${base.host}`, signal },
+          async (abort) => await run(base, abort),
+        );
+        this.#preferred = index;
+        return value;
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        mayBeApplied ||= error.mayBeApplied;
+        // one that is there and asleep says less than one that is gone
+        if (failure === undefined || error.trouble !== 'not-active') failure = error;
+        if (!PASSED_ON.has(error.trouble) || signal?.aborted === true) break;
+      }
+    }
+    if (failure === undefined)
+      throw new StoreError('refused', `${what}: no NameNode is named`, { mayBeApplied: false });
+    if (failure.mayBeApplied === mayBeApplied) throw failure;
+    const { trouble, message, code, status } = failure;
+    throw new StoreError(trouble, message, { mayBeApplied, code, status, cause: failure });
+  }
+
+  #url(base: URL, op: string, path: string, parameters: Parameters): URL {
+    const url = new URL(base);
+    url.pathname += path.split('/').map(encodeURIComponent).join('/');
+    url.searchParams.set('op', op);
+    const { user, delegationToken } = this.#options;
+    if (user !== undefined) url.searchParams.set('user.name', user);
+    if (delegationToken !== undefined) url.searchParams.set('delegation', delegationToken);
+    for (const [name, value] of Object.entries(parameters))
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    return url;
+  }
+
+  /** A request without a body, to whomever. */
+  async #ask(method: Method, url: URL, what: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const headers = await this.#headers(method, url);
+    // one that was idle for long may be closed by the other side just now: nothing that changes something goes over such
+    const isKept = method === 'GET' && this.#options.nameNodes.some(({ host }) => host === url.host);
+    const agent = isKept ? (url.protocol === 'https:' ? this.#agents.https : this.#agents.http) : false;
+    for (;;) {
+      const exchange = new Exchange(url, {
+        method,
+        headers,
+        agent,
+        tls: this.#options.tls,
+        what: `${what} at ${url.host}`,
+      });
+      const giveUp = (): void => exchange.destroy();
+      signal.addEventListener('abort', giveUp, { once: true });
+      if (signal.aborted) giveUp();
+      try {
+        const response = await exchange.end();
+        response.once('close', () => signal.removeEventListener('abort', giveUp));
+        return response;
+      } catch (error) {
+        signal.removeEventListener('abort', giveUp);
+        // it drops those that were idle for long
+        if (!exchange.hitClosedConnection || signal.aborted) throw error;
+      }
+    }
+  }
+
+  async #headers(method: string, { href }: URL): Promise<Readonly<Record<string, string>>> {
+    const { authorize } = this.#options;
+    if (authorize === undefined) return {};
+    try {
+      return await authorize({ method, url: href });
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new StoreError('credentials', `authorize failed: ${why}`, { mayBeApplied: false, cause });
+    }
+  }
+}
+
+const PASSED_ON: ReadonlySet<string> = new Set(['not-active', 'unreachable', 'timeout']);
+
+/** A body on its way to a DataNode. */
+export class FileWrite {
+  readonly #exchange: Exchange;
+  readonly #what: string;
+  readonly #options: Pick<WebHdfsOptions, 'clock' | 'requestTimeoutMs'>;
+
+  constructor(exchange: Exchange, what: string, options: Pick<WebHdfsOptions, 'clock' | 'requestTimeoutMs'>) {
+    this.#exchange = exchange;
+    this.#what = what;
+    this.#options = options;
+  }
+
+  /** The chunk is the caller's again when this has resolved. */
+  async write(chunk: Uint8Array, options: CallOptions): Promise<void> {
+    for (let at = 0; at < chunk.length; at += WRITE_BYTES)
+      await this.#limited(options, () => this.#exchange.write(chunk.subarray(at, at + WRITE_BYTES)));
+  }
+
+  /** The file is closed, and all that was written is in it. */
+  async end(options: CallOptions): Promise<void> {
+    await this.#limited(options, async () => {
+      const response = await this.#exchange.end();
+      if (response.statusCode !== 200 && response.statusCode !== 201) throw await errorOf(response, this.#what);
+      response.resume();
+    });
+  }
+
+  destroy(): void {
+    this.#exchange.destroy();
+  }
+
+  async #limited(options: CallOptions, run: () => Promise<void>): Promise<void> {
+    const { clock, requestTimeoutMs } = this.#options;
+    try {
+      await withDeadline(clock, requestTimeoutMs, { what: this.#what, signal: options.signal }, run);
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
+  }
+}
+
+async function errorOf(response: IncomingMessage, what: string): Promise<StoreError> {
+  const { statusCode = 0 } = response;
+  const body = await bodyOf(response, MAX_ERROR_BYTES, what).catch(() => Buffer.alloc(0));
+  return remoteError(what, statusCode, remoteOf(body));
+}
+
+function remoteOf(body: Buffer): RemoteException | undefined {
+  try {
+    const { RemoteException: found } = JSON.parse(body.toString('utf8')) as {
+      RemoteException?: Partial<RemoteException>;
+    };
+    if (typeof found?.exception !== 'string') return undefined;
+    return { exception: found.exception, message: String(found.message ?? '') };
+  } catch {
+    return undefined;
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof StoreError && error.trouble === 'not-found';
+}

@@ -1,0 +1,28 @@
+import { serviceConformance } from '@robustmq/conformance';
+import { afterAll, describe, it } from 'vitest';
+import type { HdfsServer } from '../../../../test/real/hdfs-server.ts';
+import engine from '../../src/index.ts';
+
+/** All checks against a real HDFS. Short waits: what is proven is what is promised, not how patient it is. */
+export function conformOn(start: () => Promise<HdfsServer>): void {
+  let server: Promise<HdfsServer> | undefined;
+  afterAll(async () => await (await server)?.stop());
+  serviceConformance({
+    describe,
+    it,
+    engine,
+    service: async () => {
+      server ??= start();
+      const { hostname, port } = new URL((await server).nameNode.httpAddress);
+      return { host: hostname, port: Number(port) };
+    },
+    settings: ({ host, port, world }) => ({
+      nameNodes: [`http://${host}:${port}`],
+      path: `/conformance/${world}`,
+      user: 'root',
+      flushIntervalMs: 5,
+      idleFlushMs: 1,
+    }),
+    module: import.meta.resolve('../../src/index.ts'),
+  });
+}

@@ -1,0 +1,95 @@
+import { systemClock } from '@robustmq/core';
+import type { FileStore } from '@robustmq/engine-objects';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type HdfsServer, startHdfs } from '../../../../test/real/hdfs-server.ts';
+import { storeContract, troubleOf } from '../../../objects/test/store/contract.ts';
+import { backendOf } from '../../src/backend.ts';
+import { settingsOf } from '../support/settings.ts';
+
+let server: HdfsServer;
+beforeAll(async () => {
+  server = await startHdfs();
+});
+afterAll(() => server?.stop());
+
+async function open(): Promise<FileStore> {
+  const settings = settingsOf({ nameNodes: [server.nameNode.httpAddress], user: 'root' });
+  // it is one of files
+  const store = (await backendOf(settings, systemClock)).store as FileStore;
+  store.workIn('contract/tmp/1-1/');
+  return store;
+}
+
+async function* chunks(...texts: string[]): AsyncGenerator<Uint8Array> {
+  for (const text of texts) yield Buffer.from(text);
+}
+
+storeContract('HDFS as a store of objects', { open, folders: false });
+
+describe('HDFS as a store of files', () => {
+  let store: FileStore;
+  const text = async (key: string, bytes: number): Promise<string> =>
+    Buffer.from(await store.getRange(key, 0, bytes)).toString();
+
+  beforeAll(async () => {
+    store = await open();
+  });
+  afterAll(() => store.close());
+
+  test('appends, and what was appended can be read', async () => {
+    await store.append('c/log/1', 0, [Buffer.from('one,')]);
+    await store.append('c/log/1', 4, [Buffer.from('two'), Buffer.from(',')]);
+    await store.append('c/log/1', 8, chunks('three', ',', 'four'));
+    expect(await text('c/log/1', 18)).toBe('one,two,three,four');
+    expect(await store.head('c/log/1')).toMatchObject({ bytes: 18 });
+    expect(await troubleOf(store.append('c/log/none', 4, [Buffer.from('x')]))).toBe('not-found');
+  });
+
+  test('appends a chunk that is larger than what is sent at once, and chunks that their source uses again', async () => {
+    const large = Buffer.alloc(3_000_001, 'large');
+    async function* reused(): AsyncGenerator<Uint8Array> {
+      const buffer = Buffer.alloc(300_000);
+      for (let i = 0; i < 10; i++) {
+        buffer.fill(i);
+        yield buffer;
+      }
+    }
+    await store.append('c/log/2', 0, [large]);
+    await store.append('c/log/2', large.length, reused());
+    expect(Buffer.from(await store.getRange('c/log/2', 0, large.length)).equals(large)).toBe(true);
+    for (let i = 0; i < 10; i++)
+      expect(
+        Buffer.from(await store.getRange('c/log/2', large.length + i * 300_000, 300_000)).equals(
+          Buffer.alloc(300_000, i),
+        ),
+      ).toBe(true);
+  });
+
+  test('deletes a folder with all that is in it', async () => {
+    const upload = await store.beginUpload('c/ab12/seg/x', { uid: 'left' });
+    await store.putPart('c/ab12/seg/x', upload, 1, [Buffer.from('half')]);
+    const other = await open();
+    await other.deleteFolder('contract/tmp/1-1/');
+    await other.deleteFolder('contract/tmp/1-1/');
+    await store.putPart('c/ab12/seg/x', upload, 2, [Buffer.from('more')]).catch(() => {});
+    expect(await troubleOf(store.completeUpload('c/ab12/seg/x', upload, ['1', '2']))).not.toBe('none');
+    expect(await store.head('c/ab12/seg/x')).toBeUndefined();
+    other.close();
+  });
+
+  test('keeps names few: a directory for two digits of the hash', async () => {
+    for (const name of ['ab12/seg/one/0', 'ab99/seg/two/1', 'manifest/7', 'medium'])
+      await store.put(`names/${name}`, [Buffer.from(name)], { uid: 'u' });
+    const answer = await fetch(`${server.nameNode.httpAddress}/webhdfs/v1/robust/names?op=LISTSTATUS&user.name=root`);
+    const { FileStatuses } = (await answer.json()) as { FileStatuses: { FileStatus: { pathSuffix: string }[] } };
+    expect(FileStatuses.FileStatus.map(({ pathSuffix }) => pathSuffix)).toEqual(['ab', 'manifest', 'medium']);
+    const found = await store.list({ prefix: 'names/', limit: 10 });
+    expect(found.objects.map(({ key }) => key)).toEqual([
+      'names/ab12/seg/one/0',
+      'names/ab99/seg/two/1',
+      'names/manifest/7',
+      'names/medium',
+    ]);
+    expect((await store.list({ prefix: '', limit: 10, delimiter: '/' })).prefixes).toContain('names/');
+  });
+});
