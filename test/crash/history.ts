@@ -213,18 +213,16 @@ export class History {
     return this.#shards.get(shard)?.gone.find(({ base, end }) => base <= offset && offset < end)?.end;
   }
 
-  /** What was read at an offset. */
-  at(shard: string, offset: number): Payload | undefined {
-    const held = this.#shards.get(shard)?.records.get(offset);
-    return held === undefined ? undefined : { writer: held.writer.name, sequence: held.sequence };
+  hasGone(shard: string): boolean {
+    return (this.#shards.get(shard)?.gone.length ?? 0) > 0;
   }
 
-  /** Where a record was read, in order; more than once where it repeats. */
-  offsetsOf({ writer: name, sequence }: Payload): number[] {
-    const writer = this.#writer(name);
-    const first = writer.seen[sequence]?.offset;
-    const all = writer.repeats.get(sequence) ?? (first === undefined ? [] : [first]);
-    return [...all].sort((a, b) => a - b);
+  /** What was ever read of a shard, by offset, also what went with its process since. */
+  log(shard: string): Map<number, Payload> {
+    const records = this.#shards.get(shard)?.records ?? new Map<number, Held>();
+    return new Map(
+      [...records].map(([offset, { writer, sequence }]) => [offset, { writer: writer.name, sequence }] as const),
+    );
   }
 
   /** Take this before a reader asks for the ends of the shards; once it has read up to them, {@link expectSeen} holds. */
