@@ -177,6 +177,8 @@ class NodeStorage implements Storage {
     const topic = this.#table.put(row, result.revision);
     // the change is in force when this returns: whatever is appended from now on follows it
     await Promise.all((this.#shards.get(row.id) ?? []).map((shard) => shard.log.retopic(topic)));
+    // shards that nobody has used yet may have segments that belong elsewhere now
+    this.#loop('scan')?.run();
     return topic;
   }
 
@@ -456,7 +458,7 @@ class NodeStorage implements Storage {
     return this.#loops.find((loop) => loop.name === name);
   }
 
-  /** Shards of an earlier run that nobody has asked for: those with something to recover or to delete are opened. */
+  /** Shards of an earlier run that nobody has asked for: those with something to recover, to move or to delete are opened. */
   async #scan(): Promise<void> {
     for await (const { topicId, shard } of unopenedInNeed(
       this.#environment,

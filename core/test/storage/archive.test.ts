@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ArchiveWorld, MINUTE } from './archive-world.ts';
 import { batch } from './harness.ts';
 
@@ -145,6 +145,41 @@ describe('Archiving', () => {
     expect(await world.chain()).toEqual(['0-1 cold']);
     expect(await world.leaked()).toEqual([]);
   });
+});
+
+describe('A shard that nobody has used since the start', () => {
+  it('is moved after its topic was altered', async () => {
+    world = await ArchiveWorld.open({});
+    await world.fill(0, 3);
+    await world.restart();
+    await world.node?.storage.alterTopic('t', { engine: 'cold' });
+    await isOpened();
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 cold']);
+  });
+
+  it('is moved on after a restart in the middle', async () => {
+    world = await ArchiveWorld.open({});
+    await world.fill(0, 3);
+    await world.node?.storage.alterTopic('t', { engine: 'cold' });
+    await world.restart();
+    await isOpened();
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 cold']);
+  });
+
+  it('is left alone where nothing may move', async () => {
+    world = await ArchiveWorld.open({});
+    await world.fill(0, 3);
+    await world.restart();
+    await world.node?.storage.alterTopic('t', { retention: { ms: 1_000_000 } });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await world.node?.storage.archiveStatus()).toMatchObject({ shardsNotOpen: 1 });
+  });
+
+  /** Without anybody's doing. */
+  const isOpened = () =>
+    vi.waitFor(async () => expect(await world.node?.storage.archiveStatus()).toMatchObject({ shardsNotOpen: 0 }));
 });
 
 describe('A crash at any step of archiving', () => {
