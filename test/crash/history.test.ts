@@ -78,6 +78,26 @@ describe('a planted fault', () => {
     expect(anomalies(history)).toEqual(['duplicated']);
   });
 
+  it('duplicated: more often than it was sent', () => {
+    const history = new History();
+    history.writer('m', 'oncePerSend');
+    history.sent('m', 0, P0);
+    history.sentAgain('m', 0);
+    for (const offset of [0, 1, 1]) history.read(P0, offset, encodePayload('m', 0));
+    expect(anomalies(history)).toEqual([]);
+    history.read(P0, 2, encodePayload('m', 0));
+    expect(anomalies(history)).toEqual(['duplicated']);
+  });
+
+  it('renumbered: two acknowledged at the same offset', () => {
+    const { history } = written();
+    history.sent('w', 5, P0);
+    history.acknowledged('w', 5, 4);
+    readAll(history, [0, 1, 2, 3, 4]);
+    history.read(P0, 5, encodePayload('w', 5));
+    expect(anomalies(history)).toEqual(['renumbered', 'renumbered']);
+  });
+
   it('reordered: two records of one writer change places', () => {
     const { history } = written({ offsets: false });
     readAll(history, [0, 2, 1, 3, 4]);
@@ -140,6 +160,77 @@ describe('a planted fault', () => {
     for (const [offset, sequence] of [0, 1, 2, 3].entries()) history.read(P0, offset, encodePayload('w', sequence));
     history.read(P0, 5, encodePayload('w', 4));
     expect(anomalies(history)).toEqual(['gap']);
+  });
+});
+
+describe('what lay in memory', () => {
+  it('is counted when it went with its process, and is no fault; its offsets stay free', () => {
+    const { history } = written();
+    history.wentWithProcess(P0, { base: 2, end: 100 });
+    readAll(history, [0, 1]);
+    history.sent('w', 5, P0);
+    history.acknowledged('w', 5, 100);
+    history.read(P0, 100, encodePayload('w', 5));
+    expect(anomalies(history)).toEqual([]);
+    expect(history.counts.goneWithProcess).toBe(3);
+  });
+
+  it('lost: what lay beside it', () => {
+    const { history } = written();
+    history.wentWithProcess(P0, { base: 2, end: 4 });
+    readAll(history, [0, 1]);
+    expect(anomalies(history)).toEqual(['lost']);
+    expect(history.counts.goneWithProcess).toBe(2);
+  });
+
+  it('without an offset told it may have lain there only when its neighbours let it', () => {
+    const { history } = written({ offsets: false });
+    history.wentWithProcess(P0, { base: 3, end: 50 });
+    for (const [offset, sequence] of [
+      [0, 0],
+      [1, 2],
+      [50, 4],
+    ] as const)
+      history.read(P0, offset, encodePayload('w', sequence));
+    expect(anomalies(history)).toEqual(['lost', 'gap']);
+    expect(history.counts.goneWithProcess).toBe(1);
+  });
+
+  it('what was read there and never acknowledged comes again elsewhere, once', () => {
+    const history = new History();
+    history.writer('w', 'once');
+    history.sent('w', 0, P0);
+    history.read(P0, 0, encodePayload('w', 0));
+    history.wentWithProcess(P0, { base: 0, end: 10 });
+    history.acknowledged('w', 0, 10);
+    history.read(P0, 10, encodePayload('w', 0));
+    expect(anomalies(history)).toEqual([]);
+    history.read(P0, 11, encodePayload('w', 0));
+    expect(anomalies(history)).toEqual(['duplicated']);
+    expect(history.counts.goneWithProcess).toBe(0);
+  });
+});
+
+describe('read again', () => {
+  it('lost: a record that was read before, acknowledged or not', () => {
+    const { history } = written();
+    history.sent('w', 5, P0);
+    readAll(history, [0, 1, 2, 3, 4, 5]);
+    history.readingAgain(P0);
+    readAll(history, [0, 1, 2, 3]);
+    history.expectAllAgain(P0);
+    expect(anomalies(history)).toEqual(['lost', 'lost']);
+  });
+
+  it('what went with its process is counted', () => {
+    const { history } = written();
+    readAll(history, [0, 1, 2, 3, 4]);
+    history.wentWithProcess(P0, { base: 3, end: 100 });
+    history.readingAgain(P0);
+    readAll(history, [0, 1, 2]);
+    history.expectAllAgain(P0);
+    expect(anomalies(history)).toEqual([]);
+    expect(history.counts.goneWithProcess).toBe(2);
   });
 });
 

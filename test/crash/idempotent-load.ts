@@ -10,6 +10,19 @@ const OK = 0;
 /** Older than what the server remembers of this producer: it has it. */
 const DUPLICATE_SEQUENCE = 46;
 
+export interface IdempotentTarget {
+  readonly topic: string;
+  readonly partition: number;
+  readonly port: () => number;
+  readonly random: Random;
+  /** Records of a batch, at most. */
+  readonly records?: number;
+  /** Waited after each acknowledgement, on average; without it now and then, and shortly. */
+  readonly pauseMs?: number;
+}
+
+const MAX_RECORDS = 4;
+
 interface Batch {
   readonly first: number;
   readonly count: number;
@@ -26,26 +39,16 @@ export class IdempotentLoad implements Load {
   /** Batches sent more than once. */
   resent = 0;
   readonly #history: History;
-  readonly #port: () => number;
-  readonly #topic: string;
-  readonly #partition: number;
-  readonly #random: Random;
+  readonly #to: IdempotentTarget;
   readonly #inFlight: Batch[] = [];
   #producer: { id: number; epoch: number } | undefined;
   #sent = 0;
   #stopping = false;
 
-  constructor(
-    history: History,
-    name: string,
-    to: { topic: string; partition: number; port: () => number; random: Random },
-  ) {
+  constructor(history: History, name: string, to: IdempotentTarget) {
     this.name = name;
     this.#history = history;
-    this.#topic = to.topic;
-    this.#partition = to.partition;
-    this.#port = to.port;
-    this.#random = to.random;
+    this.#to = to;
     history.writer(name, 'once');
   }
 
@@ -55,7 +58,7 @@ export class IdempotentLoad implements Load {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !(this.#stopping && this.#inFlight.length === 0)) {
-      const wire = await KafkaWire.open(this.#port()).catch(() => undefined);
+      const wire = await KafkaWire.open(this.#to.port()).catch(() => undefined);
       if (wire !== undefined) {
         await this.#session(wire, signal).catch(() => undefined); // the connection is gone, or it was told to send again
         wire.close();
@@ -80,8 +83,14 @@ export class IdempotentLoad implements Load {
       this.#inFlight.shift();
       for (let i = 0; i < head.count; i++)
         this.#history.acknowledged(this.name, head.first + i, error === OK ? offset + i : undefined);
-      if (this.#random.next() < 0.2) await sleep(this.#random.next() * 8);
+      await this.#pause();
     }
+  }
+
+  async #pause(): Promise<void> {
+    const { random, pauseMs } = this.#to;
+    if (pauseMs !== undefined) await sleep(pauseMs * 2 * random.next());
+    else if (random.next() < 0.2) await sleep(random.next() * 8);
   }
 
   async #introduce(wire: KafkaWire): Promise<{ id: number; epoch: number }> {
@@ -92,10 +101,11 @@ export class IdempotentLoad implements Load {
   }
 
   #next(): Batch {
-    const count = 1 + Math.floor(this.#random.next() * 4);
+    const { topic, partition, random, records = MAX_RECORDS } = this.#to;
+    const count = 1 + Math.floor(random.next() * records);
     const batch: Batch = { first: this.#sent, count, reply: Promise.reject(new Error('not sent')) };
     batch.reply.catch(() => {});
-    for (let i = 0; i < count; i++) this.#history.sent(this.name, this.#sent++, `${this.#topic}/${this.#partition}`);
+    for (let i = 0; i < count; i++) this.#history.sent(this.name, this.#sent++, `${topic}/${partition}`);
     this.#inFlight.push(batch);
     return batch;
   }
@@ -107,7 +117,7 @@ export class IdempotentLoad implements Load {
       value: encodePayload(this.name, batch.first + i),
     }));
     const bytes = encodeBatch(records, { producer: { ...producer, sequence: batch.first } });
-    batch.reply = wire.produce(this.#topic, this.#partition, bytes);
+    batch.reply = wire.produce(this.#to.topic, this.#to.partition, bytes);
     batch.reply.catch(() => {}); // looked at when its turn comes
   }
 }

@@ -8,6 +8,16 @@ import type { Load } from './load.ts';
 import { encodePayload } from './payload.ts';
 
 const IN_FLIGHT = 10;
+
+export interface MqttTarget {
+  readonly topic: string;
+  readonly port: () => number;
+  readonly random: Random;
+  /** Where its messages lie, when that is one shard. */
+  readonly shard?: string;
+  /** Waited after each acknowledgement before something new is sent; without it now and then, and shortly. */
+  readonly pauseMs?: number;
+}
 const PACKET_IDS = 65_535;
 
 /**
@@ -19,21 +29,17 @@ export class MqttLoad implements Load {
   readonly errors = new Map<string, number>();
   resent = 0;
   readonly #history: History;
-  readonly #topic: string;
-  readonly #port: () => number;
-  readonly #random: Random;
+  readonly #to: MqttTarget;
   /** Sequences, oldest first. */
   readonly #inFlight: number[] = [];
   #sent = 0;
   #stopping = false;
 
-  constructor(history: History, name: string, to: { topic: string; port: () => number; random: Random }) {
+  constructor(history: History, name: string, to: MqttTarget) {
     this.name = name;
     this.#history = history;
-    this.#topic = to.topic;
-    this.#port = to.port;
-    this.#random = to.random;
-    history.writer(name, 'atLeastOnce');
+    this.#to = to;
+    history.writer(name, 'oncePerSend');
   }
 
   stop(): void {
@@ -42,7 +48,7 @@ export class MqttLoad implements Load {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !(this.#stopping && this.#inFlight.length === 0)) {
-      const socket = connect({ port: this.#port(), host: '127.0.0.1', noDelay: true });
+      const socket = connect({ port: this.#to.port(), host: '127.0.0.1', noDelay: true });
       const closed = once(socket, 'close').catch(() => undefined);
       socket.on('error', () => {}); // 'close' follows
       const abort = () => socket.destroy();
@@ -63,7 +69,10 @@ export class MqttLoad implements Load {
     parser.on('packet', (packet: mqttPacket.Packet) => {
       if (packet.cmd === 'connack') {
         if (packet.returnCode !== 0) return this.#fail(socket, `connect refused: ${packet.returnCode}`);
-        for (const sequence of this.#inFlight) send(this.#publish(sequence, true));
+        for (const sequence of this.#inFlight) {
+          this.#history.sentAgain(this.name, sequence);
+          send(this.#publish(sequence, true));
+        }
         this.resent += this.#inFlight.length;
       } else if (packet.cmd === 'puback') {
         const sequence = this.#inFlight[0];
@@ -74,16 +83,23 @@ export class MqttLoad implements Load {
         this.#history.acknowledged(this.name, sequence);
       }
       if (this.#stopping && this.#inFlight.length === 0) return socket.end();
-      if (this.#random.next() < 0.2) setTimeout(() => this.#fill(socket, send), this.#random.next() * 8);
+      const pauseMs = this.#pauseMs();
+      if (pauseMs > 0) setTimeout(() => this.#fill(socket, send), pauseMs);
       else this.#fill(socket, send);
     });
+  }
+
+  #pauseMs(): number {
+    const { random, pauseMs } = this.#to;
+    if (pauseMs !== undefined) return pauseMs * 2 * random.next();
+    return random.next() < 0.2 ? random.next() * 8 : 0;
   }
 
   #fill(socket: Socket, send: (packet: mqttPacket.Packet) => unknown): void {
     if (socket.destroyed) return;
     while (!this.#stopping && this.#inFlight.length < IN_FLIGHT) {
       const sequence = this.#sent++;
-      this.#history.sent(this.name, sequence);
+      this.#history.sent(this.name, sequence, this.#to.shard);
       this.#inFlight.push(sequence);
       send(this.#publish(sequence, false));
     }
@@ -91,7 +107,15 @@ export class MqttLoad implements Load {
 
   #publish(sequence: number, dup: boolean): mqttPacket.IPublishPacket {
     const payload = encodePayload(this.name, sequence);
-    return { cmd: 'publish', topic: this.#topic, payload, qos: 1, dup, retain: false, messageId: packetId(sequence) };
+    return {
+      cmd: 'publish',
+      topic: this.#to.topic,
+      payload,
+      qos: 1,
+      dup,
+      retain: false,
+      messageId: packetId(sequence),
+    };
   }
 
   #fail(socket: Socket, what: string): void {
