@@ -82,7 +82,6 @@ export class MqttLoad implements Load {
         this.#inFlight.shift();
         this.#history.acknowledged(this.name, sequence);
       }
-      if (this.#stopping && this.#inFlight.length === 0) return socket.end();
       const pauseMs = this.#pauseMs();
       if (pauseMs > 0) setTimeout(() => this.#fill(socket, send), pauseMs);
       else this.#fill(socket, send);
@@ -103,6 +102,7 @@ export class MqttLoad implements Load {
       this.#inFlight.push(sequence);
       send(this.#publish(sequence, false));
     }
+    if (this.#stopping && this.#inFlight.length === 0) socket.end();
   }
 
   #publish(sequence: number, dup: boolean): mqttPacket.IPublishPacket {

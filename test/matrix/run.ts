@@ -1,5 +1,5 @@
 /**
- * `npm run matrix [-- --engines a,b --pair a:b --seed S --seconds N]`: topics move live between every two engines of the family, each way, while
+ * `npm run matrix [-- --engines a,b --pair a:b,b:c --seed S --seconds N]`: topics move live between every two engines of the family, each way, while
  * Kafka and MQTT clients write and read them. The real node is killed with -9 in the middle of each move. Then everything that was acknowledged is
  * held against what is there: 0 lost, 0 repeated, 0 renumbered.
  *
@@ -71,8 +71,9 @@ function choosePairs(): Pair[] {
   const members = names.map((name) => FAMILY.find((member) => member.name === name) ?? unknown(name));
   const pairs = pairsOf(members);
   if (flags.pair === undefined) return pairs;
-  const chosen = pairs.filter(({ from, to }) => `${from.name}:${to.name}` === flags.pair);
-  return chosen.length > 0 ? chosen : unknown(flags.pair);
+  return flags.pair
+    .split(',')
+    .map((name) => pairs.find(({ from, to }) => `${from.name}:${to.name}` === name) ?? unknown(name));
 }
 
 function unknown(name: string): never {
