@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-/** `npm run test:native`: real servers, started as processes. One file at a time: they share the machine with a server each. */
+/** `npm run test:native`: real servers, started as processes. Two files at a time: each waits for a server of its own for much of its time. */
 export default defineConfig({
   test: {
     include: ['engines/*/test/native/**/*.test.ts', 'test/native/**/*.test.ts'],
-    fileParallelism: false,
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 60_000,
   },

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:objects [-- --mib 256 --rounds 5 --seconds 3 --client aws]`: the S3 engine on a real MinIO that it starts. Produce latency at the default
- * flush; cold reads of a sealed segment beside plain ranged GETs of the same bytes; archiving beside a plain upload in parts; by turns, so that what
- * disturbs the machine disturbs both.
+ * `npm run bench:objects [-- --store hdfs --mib 256 --rounds 5 --seconds 3 --client aws]`: the S3 engine on a real MinIO that it starts, or the HDFS engine on
+ * a real HDFS. Produce latency at the default flush; cold reads of a sealed segment beside plain ranged reads of the same bytes; archiving beside a plain
+ * upload of them; by turns, so that what disturbs the machine disturbs both.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -21,17 +21,15 @@ import {
   unreadMetrics,
 } from '@robustmq/core';
 import { MemoryMeta } from '@robustmq/core/testing';
-import s3Engine from '@robustmq/engine-s3';
-import type { ObjectStore } from '../engines/objects/src/store/port.ts';
-import type { S3Settings } from '../engines/s3/src/settings.ts';
-import { openStore } from '../engines/s3/src/store/store.ts';
-import { type S3Server, startMinio } from '../test/real/s3-server.ts';
 import { closedLoop, median } from './closed-loop.ts';
 import { createWriters, engineAppends } from './engine-appends.ts';
 import { machineFacts } from './machine.ts';
+import { hdfsTarget } from './objects-hdfs.ts';
+import { s3Target } from './objects-s3.ts';
 
 const { values: flags } = parseArgs({
   options: {
+    store: { type: 'string', default: 's3' },
     mib: { type: 'string', default: '256' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
@@ -41,29 +39,25 @@ const { values: flags } = parseArgs({
 const MiB = 1024 * 1024;
 const BYTES = Number(flags.mib) * MiB;
 const ROUNDS = Number(flags.rounds);
-const BUCKET = 'bench';
 const BATCH_BYTES = 64 * 1024;
 
 const directory = await mkdtemp(join(tmpdir(), 'robust-bench-objects-'));
-const server = await startMinio();
+const target = flags.store === 'hdfs' ? await hdfsTarget() : await s3Target(flags.client);
 try {
-  await server.createBucket(BUCKET);
   console.log(`${await machineFacts(directory)}\n`);
-  console.log(
-    `MinIO on the same machine, client ${flags.client}; ${ROUNDS} rounds of ${flags.mib} MiB each by turns; medians`,
-  );
+  console.log(`${target.title}; ${ROUNDS} rounds of ${flags.mib} MiB each by turns; medians`);
   await produce();
   await archive();
   await coldReads();
 } finally {
-  await server.stop();
+  await target.stop();
   await rm(directory, { recursive: true });
 }
 
 /** Appends of 1 KB at the default settings: what a producer waits for. */
 async function produce(): Promise<void> {
   console.log(
-    '\nproduce at flushIntervalMs 250\nsegments  in flight |  appends/s   p50 ms   p99 ms | PUT per MiB    PUT/h',
+    `\nproduce at flushIntervalMs ${settingsOf(target.definition, target.config).flushIntervalMs}\nsegments  in flight |  appends/s   p50 ms   p99 ms | PUT per MiB    PUT/h`,
   );
   for (const segments of [1, 100])
     for (const inFlight of [1, 64, 1000]) {
@@ -85,34 +79,29 @@ async function produce(): Promise<void> {
     }
 }
 
-/** `ingest` of a segment beside an upload of the same bytes with the same client, part size and parts at once. */
+/** `ingest` of a segment beside a plain upload of the same bytes. */
 async function archive(): Promise<void> {
   const batches = makeBatches();
-  const { engine, settings, close } = await openEngine();
-  const store = await openStore(settings, systemClock);
+  const { engine, close } = await openEngine();
   const ours: number[] = [];
   const plain: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const runs = [
       async () => void ours.push(await rateOf(() => ingest(engine, `archived-${round}`, batches))),
-      async () => void plain.push(await rateOf(() => plainUpload(store, settings, `plain-${round}`, batches))),
+      async () => void plain.push(await rateOf(() => target.plainUpload(`plain-${round}`, chunked(batches)))),
     ];
     for (const run of round % 2 === 0 ? runs : runs.reverse()) await run();
   }
-  report('archive', 'ingest', ours, 'plain upload in parts', plain);
-  store.close();
+  report('archive', 'ingest', ours, target.upload, plain);
   await close();
 }
 
-/** A sealed segment from its beginning to its end, with nothing cached, beside GETs of the same pieces, as many at once as the engine reads ahead. */
+/** A sealed segment from its beginning to its end, with nothing cached, beside plain reads of the same pieces, as many at once as the engine reads ahead. */
 async function coldReads(): Promise<void> {
   const batches = makeBatches();
   const first = await openEngine();
   await ingest(first.engine, 'cold', batches);
   await first.close();
-  const { settings } = first;
-  const store = await openStore(settings, systemClock);
-  const { key, bytes } = await largestObject(store);
   const ours: number[] = [];
   const plain: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -120,35 +109,26 @@ async function coldReads(): Promise<void> {
     const opened = await openEngine(first.meta);
     const runs = [
       async () => void ours.push(await rateOf(() => readAll(opened.engine, 'cold'))),
-      async () => void plain.push(await rateOf(() => plainGets(store, key, bytes, settings))),
+      async () => void plain.push(await rateOf(() => target.plainReads())),
     ];
     for (const run of round % 2 === 0 ? runs : runs.reverse()) await run();
     await opened.close();
   }
-  report(
-    'cold read',
-    'engine',
-    ours,
-    `GETs of ${settings.pieceBytes / MiB} MiB, ${settings.readAheadPieces} at once`,
-    plain,
-  );
-  store.close();
+  report('cold read', 'engine', ours, target.reads, plain);
 }
 
 interface OpenedEngine {
   readonly instance: OpenEngineInstance;
   readonly engine: StorageEngine;
-  readonly settings: S3Settings;
   readonly meta: MemoryMeta;
   close(): Promise<void>;
 }
 
 async function openEngine(meta = new MemoryMeta(), puts: (count: number) => void = () => {}): Promise<OpenedEngine> {
-  const settings = settingsOf(s3Engine, connection(server)) as unknown as S3Settings; // as the engine's schema says
-  const instance = await openInstance(s3Engine, {
+  const instance = await openInstance(target.definition, {
     instance: 'bench',
     dir: directory,
-    config: settings,
+    config: settingsOf(target.definition, target.config),
     fs: nodeFileSystem,
     clock: systemClock,
     random: systemRandom,
@@ -158,11 +138,7 @@ async function openEngine(meta = new MemoryMeta(), puts: (count: number) => void
     usage: (used) => puts(used.puts),
     signal: new AbortController().signal,
   });
-  return { instance, engine: instance.engine, settings, meta, close: () => instance.close() };
-}
-
-function connection({ endpoint, accessKeyId, secretAccessKey, region }: S3Server): Record<string, string> {
-  return { bucket: BUCKET, endpoint, accessKeyId, secretAccessKey, region, client: flags.client ?? 'aws' };
+  return { instance, engine: instance.engine, meta, close: () => instance.close() };
 }
 
 function makeBatches(): Uint8Array[] {
@@ -177,7 +153,7 @@ function makeBatches(): Uint8Array[] {
 }
 
 async function ingest(engine: StorageEngine, id: string, batches: readonly Uint8Array[]): Promise<number> {
-  const range = { base: 0, end: batches.length, epoch: 1, state: new Uint8Array(0), uid: id };
+  const range = { base: 0, end: batches.length, epoch: 1, state: new Uint8Array(0), uid: id, bytes: BYTES };
   return (await engine.ingest(id, range, chunked(batches))).bytes;
 }
 
@@ -185,41 +161,6 @@ async function ingest(engine: StorageEngine, id: string, batches: readonly Uint8
 async function* chunked(batches: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   const many = Math.floor(MiB / BATCH_BYTES);
   for (let at = 0; at < batches.length; at += many) yield Buffer.concat(batches.slice(at, at + many));
-}
-
-async function plainUpload(
-  store: ObjectStore,
-  { partBytes, partsAtOnce }: S3Settings,
-  key: string,
-  batches: readonly Uint8Array[],
-): Promise<number> {
-  const upload = await store.beginUpload(key, { uid: key });
-  const etags: string[] = [];
-  const flights = new Set<Promise<void>>();
-  let [bytes, parts, gathered] = [0, 0, 0];
-  let part: Uint8Array[] = [];
-  const send = async (): Promise<void> => {
-    const index = parts++;
-    const flight = store
-      .putPart(key, upload, index + 1, [Buffer.concat(part)])
-      .then((etag) => {
-        etags[index] = etag;
-      })
-      .finally(() => void flights.delete(flight));
-    flights.add(flight);
-    [part, gathered] = [[], 0];
-    if (flights.size >= partsAtOnce) await Promise.race(flights);
-  };
-  for await (const chunk of chunked(batches)) {
-    part.push(chunk);
-    gathered += chunk.length;
-    bytes += chunk.length;
-    if (gathered >= partBytes) await send();
-  }
-  if (gathered > 0) await send();
-  await Promise.all(flights);
-  await store.completeUpload(key, upload, etags);
-  return bytes;
 }
 
 async function readAll(engine: StorageEngine, id: string): Promise<number> {
@@ -233,30 +174,6 @@ async function readAll(engine: StorageEngine, id: string): Promise<number> {
   }
   await reader.close();
   return bytes;
-}
-
-async function plainGets(
-  store: ObjectStore,
-  key: string,
-  bytes: number,
-  { pieceBytes, readAheadPieces }: S3Settings,
-): Promise<number> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let at = next; at < bytes; at = next) {
-      next += pieceBytes;
-      await store.getRange(key, at, Math.min(pieceBytes, bytes - at));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.max(1, readAheadPieces) }, worker));
-  return bytes;
-}
-
-async function largestObject(store: ObjectStore): Promise<{ readonly key: string; readonly bytes: number }> {
-  const { objects } = await store.list({ prefix: '', limit: 1000 });
-  const found = objects.filter(({ key }) => key.includes('/seg/cold/')).toSorted((a, b) => b.bytes - a.bytes)[0];
-  if (found === undefined) throw new Error('the segment is not in the bucket');
-  return found;
 }
 
 async function rateOf(run: () => Promise<number>): Promise<number> {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings HDFS: Hadoop's jars by Maven, as docker/hdfs/pom.xml names them, and what lets its daemons start quickly. Does nothing when it is there: it lies
-# outside of the checkout, in ${ROBUST_CACHE:-~/.cache/robustmq}, by version. Two minutes the first time, on two cores.
+# outside of the checkout, in ${ROBUST_CACHE:-~/.cache/robustmq}, by version. One to three minutes the first time, on two cores.
 set -euo pipefail
 
 source=$(cd "$(dirname "$0")/../docker/hdfs" && pwd)
@@ -30,7 +30,7 @@ if [ ! -d "$home/lib" ]; then
   echo "fetching Hadoop $version"
   work=$(mktemp -d "$cache/.fetch-XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  mvn -q -B -f "$source/pom.xml" dependency:copy-dependencies -DincludeScope=runtime "-DoutputDirectory=$work/lib"
+  mvn -q -B -Dstyle.color=never -f "$source/pom.xml" dependency:copy-dependencies -DincludeScope=runtime "-DoutputDirectory=$work/lib"
   chmod 755 "$work"
   mkdir -p "$home"
   mv "$work/lib" "$home/lib"

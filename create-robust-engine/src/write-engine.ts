@@ -2,13 +2,14 @@ import {
   accessSync,
   constants,
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { CreateError } from './create-error.ts';
 
 /** Beside `src` and `dist`. */
@@ -38,7 +39,7 @@ export function writeEngine(name: string, folder: string, tarballs: ReadonlyMap<
 function makeEmpty(folder: string): void {
   let there: readonly string[];
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(resolve(folder));
     there = readdirSync(folder);
     accessSync(folder, constants.W_OK);
   } catch (error) {
@@ -49,6 +50,13 @@ function makeEmpty(folder: string): void {
     );
   }
   if (there.length > 0) throw new CreateError(`${folder} is not empty`, 'Choose another folder with --dir');
+}
+
+/** One by one: where a folder that is there takes none (/proc), Node's own `recursive` never ends. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder);
 }
 
 function textFiles(folder: string): string[] {

@@ -82,6 +82,7 @@ describe('create-robust-engine', { timeout: 120_000 }, () => {
     [['full'], 'is not empty'],
     [['abc', '--dir', 'robust-engine-full/mine.txt'], 'can not be made'],
     [['abc', '--dir', 'robust-engine-full/mine.txt/x'], 'can not be made'],
+    [['abc', '--dir', '/proc/nowhere/x'], 'can not be made'],
     [['abc', '--what'], "Unknown option '--what'"],
     [['abc', '--packages', 'nowhere'], 'there is no folder'],
     [['abc', '--packages', 'robust-engine-full'], 'there is no tarball of @robustmq/core'],

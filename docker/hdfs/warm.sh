@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes of a directory with lib/ alone one that starts quickly: seed/, what formatting leaves behind, and hdfs.jsa, the classes that the daemons load,
-# as Java reads them at once. Half a minute, once.  warm.sh DIRECTORY
+# as Java reads them at once. A minute, once.  warm.sh DIRECTORY
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -54,7 +54,8 @@ make_seed() {
   "$here/hdfs.sh" run org.apache.hadoop.hdfs.tools.DFSZKFailoverController -D dfs.ha.namenode.id=nn1 -formatZK -nonInteractive
   end
   rm -f "$HDFS_DIR/nn1/in_use.lock" "$HDFS_DIR/journal/ns/in_use.lock"
-  mkdir -p "$HDFS_HOME/seed.new"
+  rm -rf "$HDFS_HOME/seed.new"
+  mkdir "$HDFS_HOME/seed.new"
   mv "$HDFS_DIR/nn1" "$HDFS_HOME/seed.new/name"
   mv "$HDFS_DIR/journal" "$HDFS_DIR/zk" "$HDFS_HOME/seed.new/"
   mv "$HDFS_HOME/seed.new" "$HDFS_HOME/seed"

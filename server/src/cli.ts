@@ -14,8 +14,6 @@ const isNode = process.argv[2] === 'start';
 process.stdout.on('error', () => {
   if (!isNode) process.exit(0);
 });
-process.stderr.on('error', () => {});
-
 // a log that nobody can read any more must not take the node down, nor be logged about
 process.stderr.on('error', () => {});
 
@@ -27,5 +25,9 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   error: (text) => process.stderr.write(text),
   signal: stop.signal,
 });
+// a pipe takes what its reader has not taken yet later, and `exit` would not wait for that
+await Promise.all(
+  [process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))),
+);
 // what a plug-in left open must not keep a finished command alive
 process.exit();

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { FREE_PORTS, inFolder } from './node-fixture.ts';
@@ -137,4 +138,25 @@ test('a second signal ends the process at once', () =>
     await once(createInterface({ input: node.child.stderr ?? process.stdin }), 'line');
     node.child.kill('SIGTERM');
     expect(await node.ended).toMatchObject({ code: 130 });
+  }));
+
+test('what a command prints is whole, also when whoever reads it takes its time', () =>
+  inFolder(async (folder) => {
+    const rules = Array.from({ length: 1000 }, (_, i) => `  - { match: "${'long'.repeat(50)}-${i}", engine: memory }`);
+    await writeFile(join(folder, 'robust.yaml'), `topics:\n${rules.join('\n')}\n`);
+    const child = spawn(BIN, ['config', 'print', '-c', 'robust.yaml'], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const closed = once(child, 'close');
+    await once(child.stdout, 'readable');
+    // more than a pipe holds, and nobody takes it for a while
+    await sleep(1000);
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (some: string) => {
+      text += some;
+    });
+    await closed;
+    expect(text.length).toBeGreaterThan(200_000);
+    expect(text).toContain('long-999');
   }));

@@ -55,8 +55,8 @@ export class Stores {
 
   async folder(name: string): Promise<Readonly<Record<string, unknown>>> {
     this.#hdfs ??= startHdfs();
-    const { nameNodes } = await this.#hdfs;
-    return { use: 'hdfs', nameNodes: nameNodes.map(({ httpAddress }) => httpAddress), path: `/${name}`, user: 'hdfs' };
+    const nameNodes = (await this.#hdfs).nameNodes.map(({ httpAddress }) => httpAddress);
+    return { use: 'hdfs', nameNodes, path: `/${name}`, user: 'hdfs', flushIntervalMs: 50 };
   }
 
   async stop(): Promise<void> {

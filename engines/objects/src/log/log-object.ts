@@ -1,6 +1,7 @@
 /**
  * A write-ahead object: runs of many segments, as they were appended, one behind the other. Rows in Meta say where each lies, so nothing of
  * this is needed to read it; the index and the footer let a person, or `archive verify`, see what an object holds.
+ * A file that is appended to holds several of these, one behind the other; what is said of places counts from where each begins.
  *
  *     0     magic 'RWAL' (4), version u16, zero u16, life's uid (16), number u64
  *    32     runs
