@@ -18,7 +18,7 @@ export interface IdempotentTarget {
   /** Records of a batch, at most. */
   readonly records?: number;
   /** Waited after each acknowledgement, on average; without it now and then, and shortly. */
-  readonly pauseMs?: number;
+  readonly pauseMs?: () => number;
 }
 
 const MAX_RECORDS = 4;
@@ -89,7 +89,7 @@ export class IdempotentLoad implements Load {
 
   async #pause(): Promise<void> {
     const { random, pauseMs } = this.#to;
-    if (pauseMs !== undefined) await sleep(pauseMs * 2 * random.next());
+    if (pauseMs !== undefined) await sleep(pauseMs() * 2 * random.next());
     else if (random.next() < 0.2) await sleep(random.next() * 8);
   }
 
