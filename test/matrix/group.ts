@@ -20,6 +20,8 @@ const MOVE_MS = 90_000;
 const AFTER_MS = 1000;
 const LOOK_MS = 15;
 const FILL_LOOK_MS = 100;
+/** Between the last acknowledgement that a producer hears and the kill. */
+const MAX_DEAF_MS = 60;
 
 export interface GroupOptions {
   /** All of one kind: in all of them data follows, or in none. */
@@ -180,6 +182,8 @@ export class Group {
   }
 
   async #crash(isMoving: boolean): Promise<void> {
+    for (const run of this.#runs) run.beforeKill();
+    await sleep(this.#options.random.next() * MAX_DEAF_MS);
     await this.#node.kill();
     const left = await shardsLeft(
       this.#data,

@@ -56,6 +56,7 @@ export class PairRun {
   readonly #reader = new LogReader(this.history);
   readonly #tail: Tail;
   readonly #subscriber: Subscriber;
+  readonly #kafka: IdempotentLoad;
   readonly #loads: readonly Load[];
   readonly #stop = new AbortController();
   #writing: Promise<unknown> = Promise.resolve();
@@ -73,10 +74,8 @@ export class PairRun {
     this.#subscriber = new Subscriber(`subscriber-${topic}`, topic, () => node.ports.mqtt);
     const kafka = { topic, partition: 0, port: () => node.ports.kafka, random, pauseMs, records: MAX_RECORDS };
     const mqtt = { topic, shard, port: () => node.ports.mqtt, random, pauseMs };
-    this.#loads = [
-      new IdempotentLoad(this.history, `kafka-${topic}`, kafka),
-      new MqttLoad(this.history, `mqtt-${topic}`, mqtt),
-    ];
+    this.#kafka = new IdempotentLoad(this.history, `kafka-${topic}`, kafka);
+    this.#loads = [this.#kafka, new MqttLoad(this.history, `mqtt-${topic}`, mqtt)];
   }
 
   get name(): string {
@@ -109,6 +108,11 @@ export class PairRun {
   /** The share of what was to be moved that has been. */
   get share(): number {
     return this.total.segments === 0 ? 0 : 1 - this.waiting.segments / this.total.segments;
+  }
+
+  /** What the node acknowledges from now on its producer sends again after the kill: it must not be there twice. */
+  beforeKill(): void {
+    this.#kafka.goDeaf();
   }
 
   /** The node was killed, and has left this. */
