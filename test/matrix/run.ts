@@ -74,7 +74,8 @@ async function runGroup(pairs: readonly Pair[], index: number): Promise<void> {
 
 /** Leaves no process behind; the data stays. */
 function giveUp(): void {
-  Promise.allSettled([current?.kill(), stores.stop()]).finally(() => process.exit(1));
+  const end = () => process.exit(1);
+  Promise.all([current?.kill(), stores.stop()]).then(end, end);
 }
 
 function choosePairs(): Pair[] {
