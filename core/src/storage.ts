@@ -177,6 +177,8 @@ class NodeStorage implements Storage {
     const topic = this.#table.put(row, result.revision);
     // the change is in force when this returns: whatever is appended from now on follows it
     await Promise.all((this.#shards.get(row.id) ?? []).map((shard) => shard.log.retopic(topic)));
+    // shards that nobody has used yet may have segments that belong elsewhere now
+    this.#loop('scan')?.run();
     return topic;
   }
 
@@ -419,22 +421,36 @@ class NodeStorage implements Storage {
     await sweepDeletedTopics(this.#environment);
   }
 
-  /** Brings segments to where they belong, several shards at once: a slow engine keeps some of them waiting, not all. */
+  /**
+   * Brings segments to where they belong, several shards at once: a slow engine keeps some of them waiting, not all. A shard that always has more to
+   * move, since more is written all the time, is left after a while: the others get their turn.
+   */
   async #moves(): Promise<void> {
-    const progress = (): void => this.#loop('moves')?.progress();
+    const { clock, tuning } = this.#environment;
+    const until = clock.monotonic() + tuning.maintenanceIntervalMs;
     const waiting = [...this.#logs()];
+    let isMore = false;
     const mover = async (): Promise<void> => {
-      for (let log = waiting.pop(); log !== undefined && !this.#draining; log = waiting.pop()) {
-        try {
-          while (!this.#draining && (await log.moves.next(progress)));
-        } catch (error) {
-          if (!isStorageError(error, 'CLOSED', 'NOT_OWNER'))
-            this.#environment.logger.warn({ shard: log.where, err: error }, 'segments could not be moved yet');
-        }
-        progress();
-      }
+      for (let log = waiting.pop(); log !== undefined && !this.#draining; log = waiting.pop())
+        if (await this.#move(log, until)) isMore = true;
     };
-    await Promise.all(Array.from({ length: this.#environment.tuning.movesAtOnce }, mover));
+    await Promise.all(Array.from({ length: tuning.movesAtOnce }, mover));
+    if (isMore) this.#loop('moves')?.run();
+  }
+
+  /** At least one move, if there is one to make. @returns whether the time was over before the last */
+  async #move(log: ShardLog, until: number): Promise<boolean> {
+    const progress = (): void => this.#loop('moves')?.progress();
+    try {
+      while (!this.#draining && (await log.moves.next(progress)))
+        if (this.#environment.clock.monotonic() >= until) return true;
+    } catch (error) {
+      if (!isStorageError(error, 'CLOSED', 'NOT_OWNER'))
+        this.#environment.logger.warn({ shard: log.where, err: error }, 'segments could not be moved yet');
+    } finally {
+      progress();
+    }
+    return false;
   }
 
   async #maintainEngines(): Promise<void> {
@@ -456,7 +472,7 @@ class NodeStorage implements Storage {
     return this.#loops.find((loop) => loop.name === name);
   }
 
-  /** Shards of an earlier run that nobody has asked for: those with something to recover or to delete are opened. */
+  /** Shards of an earlier run that nobody has asked for: those with something to recover, to move or to delete are opened. */
   async #scan(): Promise<void> {
     for await (const { topicId, shard } of unopenedInNeed(
       this.#environment,

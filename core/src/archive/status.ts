@@ -58,7 +58,7 @@ function shardStatus(log: ShardLog): ShardArchiveStatus | undefined {
   const waits = (row: SegmentRow): boolean => {
     if (row.state !== 'SEALED') return false;
     const home = homeOf(row, topic.settings, wall);
-    return home !== row.instance && mayMove(log, row, home);
+    return home !== row.instance && mayMove(environment.engines, topic.settings, row, home);
   };
   const waiting = log.rows.filter(waits);
   const archived = log.rows.filter((row) => row.archived === true && row.state === 'SEALED');

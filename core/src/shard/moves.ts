@@ -1,4 +1,5 @@
 /** Sealed segments that lie elsewhere than they belong are brought there: into the archive, back from it, after their topic to another engine. */
+import type { TopicSettings } from '../adapter.ts';
 import type { StorageError } from '../errors.ts';
 import type { EngineInstance } from '../storage-options.ts';
 import { isWeaker } from '../topics/validate.ts';
@@ -46,7 +47,9 @@ export class Moves {
     const now = environment.clock.monotonic();
     const wall = environment.clock.wall();
     const may = (row: SegmentRow, home: string) =>
-      !this.#resting.has(row.id, now) && !this.#resting.has(instanceKey(home), now) && mayMove(log, row, home);
+      !this.#resting.has(row.id, now) &&
+      !this.#resting.has(instanceKey(home), now) &&
+      mayMove(environment.engines, topic.settings, row, home);
     const move = nextMove(log.rows, topic.settings, wall, may);
     const to = move === undefined ? undefined : environment.engines.get(move.to);
     if (move === undefined || to === undefined) return false;
@@ -93,9 +96,14 @@ function instanceKey(name: string): string {
 }
 
 /** Data follows its topic to another engine, unless it would be less safe there: then only new data goes there. The archive was chosen for what is in it. */
-export function mayMove(log: ShardLog, row: SegmentRow, home: string): boolean {
-  const from: EngineInstance | undefined = log.environment.engines.get(row.instance);
-  const to = log.environment.engines.get(home);
+export function mayMove(
+  engines: ReadonlyMap<string, EngineInstance>,
+  settings: TopicSettings,
+  row: SegmentRow,
+  home: string,
+): boolean {
+  const from = engines.get(row.instance);
+  const to = engines.get(home);
   if (from === undefined || to === undefined) return false;
-  return row.archived === true || home === log.topic.settings.archive.to || !isWeaker(to, from);
+  return row.archived === true || home === settings.archive.to || !isWeaker(to, from);
 }

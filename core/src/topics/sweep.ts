@@ -4,7 +4,8 @@ import type { MetaEntry } from '../meta/port.ts';
 import { type RowCodec, rowCodec } from '../meta/row.ts';
 import { isUnsealed, type SegmentRow, segmentCodec, segmentIdPrefix } from '../shard/chain.ts';
 import type { ShardEnvironment } from '../shard/environment.ts';
-import { isDue } from '../shard/homes.ts';
+import { homeOf } from '../shard/homes.ts';
+import { mayMove } from '../shard/moves.ts';
 import type { TopicRow, TopicTable } from './table.ts';
 
 const PAGE = 100;
@@ -128,7 +129,7 @@ async function remove(environment: ShardEnvironment, keys: readonly string[]): P
   if (keys.length > 0) await environment.meta.commit({ id: environment.random.uuid(), deletes: keys });
 }
 
-/** Shards that are not open and have a segment to be recovered, to be deleted, or past its retention. */
+/** Shards that are not open and have a segment to be recovered, to be moved, to be deleted, or past its retention. */
 export async function* unopenedInNeed(
   environment: ShardEnvironment,
   table: TopicTable,
@@ -156,6 +157,7 @@ export async function* unopenedInNeed(
 function needsCare(environment: ShardEnvironment, row: SegmentRow, settings: TopicSettings): boolean {
   if (isUnsealed(row) || row.state === 'DELETING') return true;
   const wall = environment.clock.wall();
-  if (row.state === 'SEALED' && isDue(row, settings, wall) && row.instance !== settings.archive.to) return true;
+  const home = homeOf(row, settings, wall);
+  if (row.state === 'SEALED' && home !== row.instance && mayMove(environment.engines, settings, row, home)) return true;
   return settings.retention.ms >= 0 && row.appendMaxTs + settings.retention.ms < wall;
 }

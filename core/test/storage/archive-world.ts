@@ -77,7 +77,8 @@ export class ArchiveWorld {
     return world;
   }
 
-  async start(): Promise<void> {
+  /** Nothing is done in the background unless `tuning` says so. */
+  async start(tuning: StorageOptions['tuning'] = {}): Promise<void> {
     const steps = new Steps();
     this.steps = steps;
     const meta: Meta = {
@@ -88,13 +89,18 @@ export class ArchiveWorld {
       commit: (mutation) => steps.take(() => this.meta.commit(mutation)),
     };
     const engines = new Map([...this.instances].map(([name, instance]) => [name, stepwise(instance, steps)]));
-    const tuning: StorageOptions['tuning'] = { maintenanceIntervalMs: 3_600_000, deleteGraceMs: 0 };
-    this.node = await openNode({ meta, engines, clock: this.clock, tuning, defaults: this.#defaults });
+    this.node = await openNode({
+      meta,
+      engines,
+      clock: this.clock,
+      tuning: { maintenanceIntervalMs: 3_600_000, deleteGraceMs: 0, ...tuning },
+      defaults: this.#defaults,
+    });
   }
 
-  async restart(): Promise<void> {
+  async restart(tuning: StorageOptions['tuning'] = {}): Promise<void> {
     await this.node?.close();
-    await this.start();
+    await this.start(tuning);
   }
 
   async shard(): Promise<LogShard> {

@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import type { Shard } from '@robustmq/core';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ArchiveWorld, MINUTE } from './archive-world.ts';
-import { batch } from './harness.ts';
+import { batch, shardOf } from './harness.ts';
 
 const ARCHIVE = { to: 'cold', after: 10 * MINUTE, keepLocal: 60 * MINUTE };
 const values = (count: number) => Array.from({ length: count }, (_, i) => `${i}:v${i}`);
@@ -145,6 +146,77 @@ describe('Archiving', () => {
     expect(await world.chain()).toEqual(['0-1 cold']);
     expect(await world.leaked()).toEqual([]);
   });
+});
+
+describe('A shard that always has more to move', () => {
+  it('keeps no other from its turn', async () => {
+    world = await ArchiveWorld.open({
+      archive: { to: 'cold', after: 1, keepLocal: 0 },
+      segment: { bytes: 1024, ms: 60_000 },
+    });
+    const tuning = { maintenanceIntervalMs: 20, movesAtOnce: 1 };
+    await world.restart(tuning);
+    const { storage } = world.node as NonNullable<typeof world.node>; // it is open
+    const cold = world.instances.get('cold');
+    if (cold === undefined) throw new Error('it is configured');
+    const { ingest } = cold.engine;
+    cold.engine.ingest = async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      return ingest.apply(cold.engine, args);
+    };
+    const busy = await shardOf(storage, 'busy');
+    const late = await shardOf(storage, 'late');
+    let isMoved = false;
+    const writing = (async () => {
+      for (; !isMoved; await new Promise((resolve) => setTimeout(resolve, 1)))
+        await busy.append([batch(['x'.repeat(1000)])]);
+    })();
+    const archived = async (shard: Shard) =>
+      (await shard.segments()).some(({ instance, state }) => instance === 'cold' && state === 'SEALED');
+    try {
+      await vi.waitFor(async () => expect(await archived(busy)).toBe(true), { timeout: 5000 });
+      await late.append([batch(['y'.repeat(1000)])]);
+      await vi.waitFor(async () => expect(await archived(late)).toBe(true), { timeout: 5000 });
+    } finally {
+      isMoved = true;
+      await writing;
+    }
+  });
+});
+
+describe('A shard that nobody has used since the start', () => {
+  it('is moved after its topic was altered', async () => {
+    world = await ArchiveWorld.open({});
+    await world.fill(0, 3);
+    await world.restart();
+    await world.node?.storage.alterTopic('t', { engine: 'cold' });
+    await isOpened();
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 cold']);
+  });
+
+  it('is moved on after a restart in the middle', async () => {
+    world = await ArchiveWorld.open({});
+    await world.fill(0, 3);
+    await world.node?.storage.alterTopic('t', { engine: 'cold' });
+    await world.restart();
+    await isOpened();
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 cold']);
+  });
+
+  it('is left alone where nothing may move', async () => {
+    world = await ArchiveWorld.open({});
+    await world.fill(0, 3);
+    await world.restart();
+    await world.node?.storage.alterTopic('t', { retention: { ms: 1_000_000 } });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await world.node?.storage.archiveStatus()).toMatchObject({ shardsNotOpen: 1 });
+  });
+
+  /** Without anybody's doing. */
+  const isOpened = () =>
+    vi.waitFor(async () => expect(await world.node?.storage.archiveStatus()).toMatchObject({ shardsNotOpen: 0 }));
 });
 
 describe('A crash at any step of archiving', () => {
