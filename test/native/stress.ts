@@ -117,3 +117,11 @@ export async function underStress(lake: EngineSettings, disturb: (stage: Stage) 
     }
   });
 }
+
+/** @returns how long it took until something that was sent from now on was acknowledged, ms */
+export async function timeToAcknowledge(producer: Producer): Promise<number> {
+  const since = performance.now();
+  const before = producer.acknowledged.size;
+  await vi.waitFor(() => expect(producer.acknowledged.size).toBeGreaterThan(before), { timeout: 60_000, interval: 10 });
+  return Math.round(performance.now() - since);
+}
