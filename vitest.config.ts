@@ -8,6 +8,7 @@ export default defineConfig({
       '{core,conformance,create-robust-engine,meta,server,engines/*,brokers/*}/test/**/*.test.ts',
       'test/*.test.ts',
       'test/crash/*.test.ts',
+      'test/matrix/*.test.ts',
       'test/packed/*.test.ts',
       'bench/*.test.ts',
     ],

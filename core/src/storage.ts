@@ -162,8 +162,14 @@ class NodeStorage implements Storage {
     const allowed = options.allowWeakerDurability ?? false;
     checkDurability(before, instanceOf(this.#environment, settings.engine), allowed);
     const { to } = settings.archive;
-    if (to !== NO_ARCHIVE && to !== known.topic.settings.archive.to)
+    const { to: toBefore } = known.topic.settings.archive;
+    if (to !== NO_ARCHIVE && to !== toBefore)
       checkDurability(instanceOf(this.#environment, settings.engine), instanceOf(this.#environment, to), allowed);
+    // what is in the archive comes out of it: to the next one, or back to the engine
+    if (toBefore !== NO_ARCHIVE && to !== toBefore) {
+      const home = instanceOf(this.#environment, to === NO_ARCHIVE ? settings.engine : to);
+      checkDurability(this.#environment.engines.get(toBefore), home, allowed);
+    }
     if (options.validateOnly) return { ...known.topic, settings: { ...settings, shards: row.shards }, origins };
     const result = await this.#environment.meta.commit({
       id: this.#environment.random.uuid(),

@@ -18,7 +18,7 @@ export interface IdempotentTarget {
   /** Records of a batch, at most. */
   readonly records?: number;
   /** Waited after each acknowledgement, on average; without it now and then, and shortly. */
-  readonly pauseMs?: number;
+  readonly pauseMs?: () => number;
 }
 
 const MAX_RECORDS = 4;
@@ -41,6 +41,7 @@ export class IdempotentLoad implements Load {
   readonly #history: History;
   readonly #to: IdempotentTarget;
   readonly #inFlight: Batch[] = [];
+  #wire: KafkaWire | undefined;
   #producer: { id: number; epoch: number } | undefined;
   #sent = 0;
   #stopping = false;
@@ -56,9 +57,15 @@ export class IdempotentLoad implements Load {
     this.#stopping = true;
   }
 
+  /** It hears no answer any more on the connection that it has: before a kill, so that batches which are stored are sent again for sure. */
+  goDeaf(): void {
+    this.#wire?.goDeaf();
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !(this.#stopping && this.#inFlight.length === 0)) {
       const wire = await KafkaWire.open(this.#to.port()).catch(() => undefined);
+      this.#wire = wire;
       if (wire !== undefined) {
         await this.#session(wire, signal).catch(() => undefined); // the connection is gone, or it was told to send again
         wire.close();
@@ -89,7 +96,7 @@ export class IdempotentLoad implements Load {
 
   async #pause(): Promise<void> {
     const { random, pauseMs } = this.#to;
-    if (pauseMs !== undefined) await sleep(pauseMs * 2 * random.next());
+    if (pauseMs !== undefined) await sleep(pauseMs() * 2 * random.next());
     else if (random.next() < 0.2) await sleep(random.next() * 8);
   }
 

@@ -13,6 +13,7 @@ export class KafkaWire {
   readonly #waiting = new Map<number, { resolve: (body: Fields) => void; reject: (error: Error) => void }>();
   #received: Buffer = Buffer.alloc(0);
   #nextId = 1;
+  #isDeaf = false;
 
   static async open(port: number): Promise<KafkaWire> {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -35,6 +36,11 @@ export class KafkaWire {
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** What is answered from now on is not heard: to the server all is well. Ends with the connection. */
+  goDeaf(): void {
+    this.#isDeaf = true;
   }
 
   async createTopic(name: string, partitions: number): Promise<number> {
@@ -115,6 +121,7 @@ export class KafkaWire {
   }
 
   #take(bytes: Buffer): void {
+    if (this.#isDeaf) return;
     this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
     while (this.#received.length >= 4) {
       const end = 4 + this.#received.readInt32BE(0);

@@ -15,8 +15,8 @@ export interface MqttTarget {
   readonly random: Random;
   /** Where its messages lie, when that is one shard. */
   readonly shard?: string;
-  /** Waited after each acknowledgement before something new is sent; without it now and then, and shortly. */
-  readonly pauseMs?: number;
+  /** Waited after each acknowledgement before something new is sent, on average; without it now and then, and shortly. */
+  readonly pauseMs?: () => number;
 }
 const PACKET_IDS = 65_535;
 
@@ -90,7 +90,7 @@ export class MqttLoad implements Load {
 
   #pauseMs(): number {
     const { random, pauseMs } = this.#to;
-    if (pauseMs !== undefined) return pauseMs * 2 * random.next();
+    if (pauseMs !== undefined) return pauseMs() * 2 * random.next();
     return random.next() < 0.2 ? random.next() * 8 : 0;
   }
 

@@ -10,15 +10,18 @@ import { type Amount, type Described, PairRun } from './pair-run.ts';
 import type { Row } from './row.ts';
 
 /** So many lie there when the move begins. */
-const SEGMENTS = 16;
+const SEGMENTS = 14;
 const SEGMENT_BYTES = 16 * 1024;
 /** Of a topic that is written before its data goes to an archive. */
 const HEAD_SEGMENTS = 3;
 const MAX_KILLS = 4;
 const FILL_MS = 90_000;
 const MOVE_MS = 90_000;
-const AFTER_MS = 1500;
+const AFTER_MS = 1000;
 const LOOK_MS = 15;
+const FILL_LOOK_MS = 100;
+/** Between the last acknowledgement that a producer hears and the kill. */
+const MAX_DEAF_MS = 60;
 
 export interface GroupOptions {
   /** All of one kind: in all of them data follows, or in none. */
@@ -133,13 +136,11 @@ export class Group {
     const { random } = this.#options;
     await this.#untilEach(FILL_MS, async (run) => (await this.#sealedOn(run, run.pair.from.name)) >= HEAD_SEGMENTS);
     await Promise.all(
-      this.#runs.map(({ pair, alter }, i) =>
-        alter.call(
-          this.#runs[i],
-          ...['--engine', pair.to.name, '--archive-to', pair.from.name],
-          ...['--archive-after', '1s', '--keep-local', '0s'],
-        ),
-      ),
+      this.#runs.map((run) => {
+        const { from, to } = run.pair;
+        const archive = ['--archive-to', from.name, '--archive-after', '1s', '--keep-local', '0s'];
+        return run.alter('--engine', to.name, ...archive);
+      }),
     );
     const archived = async (run: PairRun) => (await this.#status()).get(run.topic)?.archived.segments ?? 0;
     const some = 2 + Math.floor(random.next() * (SEGMENTS / 2));
@@ -181,6 +182,8 @@ export class Group {
   }
 
   async #crash(isMoving: boolean): Promise<void> {
+    for (const run of this.#runs) run.beforeKill();
+    await sleep(this.#options.random.next() * MAX_DEAF_MS);
     await this.#node.kill();
     const left = await shardsLeft(
       this.#data,
@@ -213,14 +216,19 @@ export class Group {
   }
 
   async #untilEach(ms: number, isReached: (run: PairRun) => Promise<boolean>): Promise<void> {
-    for (const run of this.#runs) await this.#until(ms, () => isReached(run), run.name);
+    const wait = async (run: PairRun): Promise<void> => {
+      await this.#until(ms, () => isReached(run), run.name, FILL_LOOK_MS);
+      run.isAhead = true;
+    };
+    await Promise.all(this.#runs.map(wait));
+    for (const run of this.#runs) run.isAhead = false;
   }
 
-  async #until(ms: number, isReached: () => Promise<boolean>, what = 'moves'): Promise<void> {
+  async #until(ms: number, isReached: () => Promise<boolean>, what = 'moves', lookMs = LOOK_MS): Promise<void> {
     const end = performance.now() + ms;
     while (!(await isReached())) {
       if (performance.now() > end) throw new Error(`${what}: not there after ${ms} ms`);
-      await sleep(LOOK_MS);
+      await sleep(lookMs);
     }
   }
 }

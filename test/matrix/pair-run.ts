@@ -13,8 +13,11 @@ import type { Row } from './row.ts';
 import { Subscriber } from './subscriber.ts';
 import { Tail } from './tail.ts';
 
-/** So that neither a store that takes a second for each append nor memory is far from the others. */
-const PACE = { records: 20, pauseMs: 60 };
+/** So that memory does not get far ahead of a store that is slow. */
+const PAUSE_MS = 60;
+/** While it waits for the others. */
+const WAITING_PAUSE_MS = 500;
+const MAX_RECORDS = 20;
 const SETTLE_MS = 60_000;
 
 export interface Amount {
@@ -43,6 +46,8 @@ export class PairRun {
   /** What was to be moved in all. */
   total: Amount = NOTHING;
   moved: Amount = NOTHING;
+  /** It has written what it should, and writes less until the others have. */
+  isAhead = false;
   kills = 0;
   wasInTheMiddle = false;
   startedAt = 0;
@@ -51,6 +56,7 @@ export class PairRun {
   readonly #reader = new LogReader(this.history);
   readonly #tail: Tail;
   readonly #subscriber: Subscriber;
+  readonly #kafka: IdempotentLoad;
   readonly #loads: readonly Load[];
   readonly #stop = new AbortController();
   #writing: Promise<unknown> = Promise.resolve();
@@ -64,13 +70,12 @@ export class PairRun {
     this.#node = node;
     this.#tail = new Tail(node, this.#reader, this.topic);
     const { topic, shard } = this;
+    const pauseMs = () => (this.isAhead ? WAITING_PAUSE_MS : PAUSE_MS);
     this.#subscriber = new Subscriber(`subscriber-${topic}`, topic, () => node.ports.mqtt);
-    const kafka = { topic, partition: 0, port: () => node.ports.kafka, random, ...PACE };
-    const mqtt = { topic, shard, port: () => node.ports.mqtt, random, pauseMs: PACE.pauseMs };
-    this.#loads = [
-      new IdempotentLoad(this.history, `kafka-${topic}`, kafka),
-      new MqttLoad(this.history, `mqtt-${topic}`, mqtt),
-    ];
+    const kafka = { topic, partition: 0, port: () => node.ports.kafka, random, pauseMs, records: MAX_RECORDS };
+    const mqtt = { topic, shard, port: () => node.ports.mqtt, random, pauseMs };
+    this.#kafka = new IdempotentLoad(this.history, `kafka-${topic}`, kafka);
+    this.#loads = [this.#kafka, new MqttLoad(this.history, `mqtt-${topic}`, mqtt)];
   }
 
   get name(): string {
@@ -103,6 +108,11 @@ export class PairRun {
   /** The share of what was to be moved that has been. */
   get share(): number {
     return this.total.segments === 0 ? 0 : 1 - this.waiting.segments / this.total.segments;
+  }
+
+  /** What the node acknowledges from now on its producer sends again after the kill: it must not be there twice. */
+  beforeKill(): void {
+    this.#kafka.goDeaf();
   }
 
   /** The node was killed, and has left this. */

@@ -41,7 +41,10 @@ for (const [index, pairs] of groups.entries()) {
   await runGroup(pairs, index);
 }
 await stores.stop();
+const clean = failures === 0 && rows.every(isClean);
 report();
+if (clean) await rm(dir, { recursive: true });
+process.exit(clean ? 0 : 1);
 
 async function runGroup(pairs: readonly Pair[], index: number): Promise<void> {
   const place = `matrix-${index + 1}`;
@@ -107,7 +110,6 @@ function elapsedSeconds(): number {
 
 function report(): void {
   const sum = (read: (row: Row) => number) => rows.reduce((total, row) => total + read(row), 0);
-  const clean = failures === 0 && rows.every(isClean);
   console.log(
     JSON.stringify({
       seed,
@@ -127,5 +129,4 @@ function report(): void {
       clean,
     }),
   );
-  process.exit(clean ? 0 : 1);
 }

@@ -12,7 +12,7 @@ import { MemoryMeta } from '@robustmq/core/testing';
 import memoryEngine from '@robustmq/engine-memory';
 import type { LogShard } from '../../src/shard/shard.ts';
 import { upkeep } from '../../src/shard/upkeep.ts';
-import { batch, type Node, openInstanceOf, openNode, readAll, shardOf } from './harness.ts';
+import { batch, type Node, openInstanceOf, openMemoryInstance, openNode, readAll, shardOf } from './harness.ts';
 
 export const MINUTE = 60_000;
 
@@ -51,7 +51,7 @@ function gone(): StorageError {
   return new StorageError('META_UNAVAILABLE', 'the process is dead');
 }
 
-/** A node with a hot engine, two cold ones, and a clock that a test can turn. */
+/** A node with a hot engine, two cold ones, one that keeps nothing past its process, and a clock that a test can turn. */
 export class ArchiveWorld {
   readonly clock = { shift: 0, ...systemClock, wall: () => systemClock.wall() + this.clock.shift };
   readonly meta: Meta = new MemoryMeta();
@@ -67,12 +67,10 @@ export class ArchiveWorld {
 
   static async open(defaults: Partial<TopicSettings>): Promise<ArchiveWorld> {
     const meta = new MemoryMeta();
-    const names = ['hot', 'cold', 'other'];
-    const opened = await Promise.all(names.map((name) => openInstanceOf(lasting, name, meta)));
-    const world = new ArchiveWorld(new Map(names.map((name, i) => [name, opened[i] as EngineInstance])), {
-      engine: 'hot',
-      ...defaults,
-    });
+    const instances = new Map<string, EngineInstance>();
+    for (const name of ['hot', 'cold', 'other']) instances.set(name, await openInstanceOf(lasting, name, meta));
+    instances.set('fleeting', await openMemoryInstance('fleeting', meta));
+    const world = new ArchiveWorld(instances, { engine: 'hot', ...defaults });
     await world.start();
     return world;
   }

@@ -127,6 +127,19 @@ describe('Archiving', () => {
     await expect(storage.alterTopic('t', { archive: { to: 'hot' } })).rejects.toMatchObject({ code: 'TOPIC_INVALID' });
   });
 
+  it('comes out of it to where it is less safe only when that is said', async () => {
+    world = await ArchiveWorld.open({ engine: 'fleeting', archive: { ...ARCHIVE, keepLocal: 0 } });
+    await world.fill(0, 3);
+    world.clock.shift += 11 * MINUTE;
+    await world.rounds();
+    const { storage } = world.node as NonNullable<typeof world.node>; // it is open
+    const changes = { archive: { to: 'none' } };
+    await expect(storage.alterTopic('t', changes)).rejects.toMatchObject({ code: 'WEAKER_DURABILITY' });
+    await storage.alterTopic('t', changes, { allowWeakerDurability: true });
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-3 fleeting']);
+  });
+
   it('tries a move that failed again, and says meanwhile what is wrong', async () => {
     world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 0 } });
     await world.fill(0, 1);
