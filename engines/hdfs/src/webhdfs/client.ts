@@ -67,6 +67,7 @@ export class WebHdfs {
         {},
         options,
       );
+      if (typeof found?.length !== 'number') throw noAnswer(`GETFILESTATUS ${path}`);
       return found;
     } catch (error) {
       if (isNotFound(error)) return undefined;
@@ -80,7 +81,9 @@ export class WebHdfs {
       readonly FileStatuses: { readonly FileStatus: readonly FileStatus[] };
     }
     try {
-      return (await this.#json<Listed>('GET', 'LISTSTATUS', path, {}, options)).FileStatuses.FileStatus;
+      const { FileStatuses } = await this.#json<Partial<Listed>>('GET', 'LISTSTATUS', path, {}, options);
+      if (Array.isArray(FileStatuses?.FileStatus)) return FileStatuses.FileStatus;
+      throw noAnswer(`LISTSTATUS ${path}`);
     } catch (error) {
       if (isNotFound(error)) return [];
       throw error;
@@ -122,6 +125,7 @@ export class WebHdfs {
       readonly XAttrs: readonly { readonly name: string; readonly value: string | null }[];
     }
     const { XAttrs } = await this.#json<Attributes>('GET', 'GETXATTRS', path, { encoding: 'text' }, options);
+    if (!Array.isArray(XAttrs)) throw noAnswer(`GETXATTRS ${path}`);
     return XAttrs.find((one) => one.name === name)?.value?.replaceAll('"', '');
   }
 
@@ -194,6 +198,7 @@ export class WebHdfs {
       const { statusCode = 0, headers } = response;
       if (statusCode === 307 && headers.location !== undefined) {
         response.resume();
+        if (!URL.canParse(headers.location)) throw noAnswer(`${op} ${path}`);
         return headers.location;
       }
       if (statusCode >= 300) throw await errorOf(response, `${op} ${path}`);
@@ -305,6 +310,11 @@ export class WebHdfs {
       throw new StoreError('credentials', `authorize failed: ${why}`, { mayBeApplied: false, cause });
     }
   }
+}
+
+/** It was answered, by something else than WebHDFS. */
+function noAnswer(what: string): StoreError {
+  return new StoreError('refused', `${what}: the answer is none of WebHDFS`, { mayBeApplied: true });
 }
 
 const PASSED_ON: ReadonlySet<string> = new Set(['not-active', 'unreachable', 'timeout']);
