@@ -18,7 +18,7 @@ const MAX_KILLS = 4;
 const FILL_MS = 90_000;
 const MOVE_MS = 90_000;
 const AFTER_MS = 1000;
-const LOOK_MS = 15;
+const LOOK_MS = 30;
 const FILL_LOOK_MS = 100;
 /** Between the last acknowledgement that a producer hears and the kill. */
 const MAX_DEAF_MS = 60;
@@ -79,6 +79,10 @@ export class Group {
       for (const run of this.#runs) run.abort();
       await this.#node.kill();
     }
+  }
+
+  kill(): Promise<void> {
+    return this.#node.kill();
   }
 
   async #run(): Promise<Row[]> {

@@ -17,7 +17,7 @@ import { Group } from './group.ts';
 import { HEAD, isClean, line, type Row } from './row.ts';
 
 /** Pairs that share a node. */
-const GROUP_SIZE = 5;
+const GROUP_SIZE = 6;
 
 const { values: flags } = parseArgs({
   options: {
@@ -34,6 +34,8 @@ const groups = groupsOf(all, new SeededRandom(seed));
 const dir = await mkdtemp(join(tmpdir(), 'robust-matrix-'));
 const stores = new Stores();
 const rows: Row[] = [];
+let current: Group | undefined;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, giveUp);
 let failures = 0;
 console.log(`seed ${seed}, data in ${dir}\n${HEAD}`);
 for (const [index, pairs] of groups.entries()) {
@@ -52,6 +54,7 @@ async function runGroup(pairs: readonly Pair[], index: number): Promise<void> {
   await mkdir(own);
   const random = new SeededRandom(seed + index);
   const group = new Group({ pairs, place, dir: own, stores, random });
+  current = group;
   try {
     const found = await group.run();
     rows.push(...found);
@@ -67,6 +70,12 @@ async function runGroup(pairs: readonly Pair[], index: number): Promise<void> {
     console.error(`${names} with seed ${seed}:`, error);
     console.error(`Its data stays: ${own}\nThe server's last words:\n${group.log}`);
   }
+}
+
+/** Leaves no process behind; the data stays. */
+function giveUp(): void {
+  const end = () => process.exit(1);
+  Promise.all([current?.kill(), stores.stop()]).then(end, end);
 }
 
 function choosePairs(): Pair[] {
