@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
+import { getCACertificates } from 'node:tls';
 import { pathToFileURL } from 'node:url';
 import { type Clock, StorageError } from '@robustmq/core';
 import type { Hints, ObjectBackend } from '@robustmq/engine-objects';
@@ -40,7 +41,7 @@ export const HINTS: Hints = {
   'not-active': 'Name all NameNodes of the cluster in nameNodes, and see that one of them is active',
   'read-only':
     'The NameNode is in safe mode: it ends by itself after a start, else with `hdfs dfsadmin -safemode leave`',
-  server: "Look into the NameNode's and the DataNodes' own logs, and whether DataNodes run",
+  server: "Look into the NameNode's and the DataNodes' own logs, and whether DataNodes run and have room",
   full: 'Free space on the DataNodes, or raise the quota of the directory',
   denied: 'Let this user read and write the directory: hdfs dfs -chown, or another user',
   credentials: 'Set user, delegationToken, authorize or caFile to what the cluster asks for',
@@ -48,7 +49,7 @@ export const HINTS: Hints = {
   refused: 'Check nameNodes and path: what answers there does not take requests of WebHDFS',
 };
 
-async function tlsOf({ caFile, certFile, keyFile }: HdfsSettings): Promise<Tls> {
+export async function tlsOf({ caFile, certFile, keyFile }: HdfsSettings): Promise<Tls> {
   const read = async (file: string): Promise<string> => {
     try {
       return await readFile(file, 'utf8');
@@ -57,7 +58,8 @@ async function tlsOf({ caFile, certFile, keyFile }: HdfsSettings): Promise<Tls> 
     }
   };
   return {
-    ...(caFile === undefined ? {} : { ca: await read(caFile) }),
+    // what is given takes the place of what Node knows
+    ...(caFile === undefined ? {} : { ca: [...getCACertificates(), await read(caFile)] }),
     ...(certFile === undefined ? {} : { cert: await read(certFile) }),
     ...(keyFile === undefined ? {} : { key: await read(keyFile) }),
   };

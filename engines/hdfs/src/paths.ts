@@ -4,10 +4,12 @@ import { basename, dirname } from 'node:path/posix';
  * Where objects lie in HDFS. A NameNode keeps every directory in memory, so there are few: two digits of the hash that a name begins with make one, and what is
  * behind it becomes part of the file's name.
  *
- *     <path>/<prefix><cluster>/3f/3f2a~seg~shared~1-4-0a1b...     object 3f2a/seg/shared/1-4-0a1b...
- *     <path>/<prefix><cluster>/manifest/0000000000000017          object manifest/0000000000000017
- *     <path>/<prefix><cluster>/medium                             object medium
- *     <path>/<prefix><cluster>/tmp/1-4-0a1b.../...                what is not whole yet: kept as it is
+ * Below `<path>/<prefix><cluster>`:
+ *
+ *     3f/3f2a~seg~shared~1-4-0a1b...     object 3f2a/seg/shared/1-4-0a1b...
+ *     manifest/0000000000000017          object manifest/0000000000000017
+ *     medium                             object medium
+ *     tmp/1-4-0a1b.../...                what is not whole yet: kept as it is
  */
 export class Paths {
   readonly #path: string;

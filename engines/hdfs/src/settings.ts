@@ -98,11 +98,17 @@ export const SETTINGS_SCHEMA: JsonSchema = {
 const API_PATH = '/webhdfs/v1';
 
 /** What the schema can't say. @returns where WebHDFS answers @throws STORE_MISCONFIGURED */
-export function checkSettings({ nameNodes, certFile, keyFile, user, delegationToken }: HdfsSettings): URL[] {
+export function checkSettings(settings: HdfsSettings): URL[] {
+  const { nameNodes, path, prefix, certFile, keyFile, user, delegationToken } = settings;
   if ((certFile === undefined) !== (keyFile === undefined))
     throw wrong('of certFile and keyFile one is set', 'Set both, or none');
   if (user !== undefined && delegationToken !== undefined)
     throw wrong('both user and delegationToken are set', 'Set one of them: a token says whose it is');
+  if (!`${path}/${prefix}cluster`.split('/').slice(1).every(isName))
+    throw wrong(
+      `path and prefix are ${JSON.stringify(path)} and ${JSON.stringify(prefix)}`,
+      'HDFS has no names with a colon, and none that are empty, `.` or `..`',
+    );
   return nameNodes.map((address) => {
     const url = URL.parse(address);
     if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.username !== '')
@@ -113,6 +119,10 @@ export function checkSettings({ nameNodes, certFile, keyFile, user, delegationTo
     url.pathname = url.pathname === '/' ? API_PATH : url.pathname.replace(/\/+$/, '');
     return url;
   });
+}
+
+function isName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !name.includes(':');
 }
 
 function wrong(message: string, hint: string): StorageError {

@@ -81,7 +81,8 @@ export class HdfsStore implements FileStore {
     const options = callOptions(signal);
     const path = this.#paths.of(key);
     if (at > 0) {
-      await writeAll(await this.#client.append(path, options), body, options);
+      const bytes = await writeAll(await this.#client.append(path, options), body, options);
+      await this.#checkEnd(path, at + bytes, options);
       return;
     }
     const temporary = this.#temporary('file');
@@ -260,6 +261,15 @@ export class HdfsStore implements FileStore {
     }
   }
 
+  /** What leads to it leads to the right place. @throws conflict when somebody else has cut the file, or written to it */
+  async #checkEnd(path: string, bytes: number, options: CallOptions): Promise<void> {
+    const found = await this.#client.status(path, options);
+    if (found?.length === bytes) return;
+    throw new StoreError('conflict', `${path} has ${found?.length ?? 'no'} bytes, not ${bytes}`, {
+      mayBeApplied: true,
+    });
+  }
+
   async #mark(path: string, uid: string, options: CallOptions): Promise<void> {
     if (!this.#hasAttributes) return;
     try {
@@ -351,14 +361,20 @@ function callOptions(signal: AbortSignal | undefined): CallOptions {
   return signal === undefined ? {} : { signal };
 }
 
+/** @returns how many bytes it was */
 async function writeAll(
   write: FileWrite,
   body: readonly Uint8Array[] | AsyncIterable<Uint8Array>,
   options: CallOptions,
-): Promise<void> {
+): Promise<number> {
+  let bytes = 0;
   try {
-    for await (const chunk of gathered(body)) await write.write(chunk, options);
+    for await (const chunk of gathered(body)) {
+      await write.write(chunk, options);
+      bytes += chunk.length;
+    }
     await write.end(options);
+    return bytes;
   } catch (error) {
     write.destroy();
     throw error;

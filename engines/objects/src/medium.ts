@@ -3,11 +3,13 @@ import type { ObjectBackend } from './backend.ts';
 import { MARK_OBJECT, type ObjectNames } from './keys.ts';
 import { MEDIUM_KEY, mediumCodec } from './meta/rows.ts';
 import type { SteadyMeta } from './meta/steady-meta.ts';
-import type { SteadyStore } from './store/steady-store.ts';
+import type { SteadyOptions, SteadyStore } from './store/steady-store.ts';
 
 const MARK_BYTES = 64;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 5000;
+/** How long a request of the first try is tried again: a node starts without its store, and what lies elsewhere need not wait for it. */
+const FIRST_PATIENCE_MS = 2000;
 
 /** The cluster that this instance's objects belong to, made up once. */
 export async function clusterOf(meta: SteadyMeta, random: Random): Promise<string> {
@@ -29,6 +31,7 @@ export interface MediumOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly place: ObjectBackend['place'];
+  readonly patienceMs: number;
   /** Called when the store has answered for the first time. */
   prepare(): Promise<void>;
   /** Told when the store can't be confirmed, and why; `undefined` once it is. */
@@ -52,7 +55,7 @@ export class Medium {
   /** The first try. @throws INSTANCE_CHANGED, and what the store refuses for good; not when it can't be reached */
   async open(): Promise<void> {
     try {
-      await this.#check();
+      await this.#check({ patienceMs: Math.min(FIRST_PATIENCE_MS, this.#options.patienceMs) });
       this.#confirmed = Promise.resolve();
     } catch (error) {
       if (!(error instanceof StorageError) || !error.retryable) throw error;
@@ -87,13 +90,13 @@ export class Medium {
     }
   }
 
-  async #check(): Promise<void> {
+  async #check(options: SteadyOptions = {}): Promise<void> {
     const { meta, store, names, random, place } = this.#options;
     const found = await meta.get(MEDIUM_KEY);
     if (found === undefined) throw new StorageError('CORRUPT', 'Meta has forgotten the medium', { where: MEDIUM_KEY });
     const row = mediumCodec.decode(found.value, found.key);
     const key = names.keyOf(MARK_OBJECT);
-    const mark = await this.#mark(key);
+    const mark = await this.#mark(key, options);
     if (mark === undefined && row.marked)
       throw new StorageError(
         'INSTANCE_CHANGED',
@@ -102,9 +105,9 @@ export class Medium {
           hint: `It is another ${place.noun}, or it was emptied: correct ${place.settings}; if the data is really gone, configure a new instance name, and give the old one up with \`topic recover --accept-loss\``,
         },
       );
-    if (mark === undefined) await store.put(key, [Buffer.from(row.cluster)], random.uuid());
+    if (mark === undefined) await store.put(key, [Buffer.from(row.cluster)], random.uuid(), options);
     // the first thing that is put is read back: what answers may be no store at all
-    if ((mark ?? (await this.#mark(key))) !== row.cluster)
+    if ((mark ?? (await this.#mark(key, options))) !== row.cluster)
       throw new StorageError(
         'STORE_MISCONFIGURED',
         `What answers gives back something else than was put (${store.where}, ${key})`,
@@ -122,9 +125,9 @@ export class Medium {
   }
 
   /** What the mark says; read, since the answer to a HEAD can't tell a missing object from a missing bucket of S3. */
-  async #mark(key: string): Promise<string | undefined> {
+  async #mark(key: string, options: SteadyOptions): Promise<string | undefined> {
     try {
-      return Buffer.from((await this.#options.store.getTail(key, MARK_BYTES)).bytes).toString();
+      return Buffer.from((await this.#options.store.getTail(key, MARK_BYTES, options)).bytes).toString();
     } catch (error) {
       if (isStorageError(error, 'SEGMENT_LOST')) return undefined;
       throw error;

@@ -95,6 +95,7 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
       clock,
       random,
       place: backend.place,
+      patienceMs: settings.patienceMs,
       troubled: (error) => health.tell('medium', error),
       // once the store is there, and before anything is put
       prepare: async () => {

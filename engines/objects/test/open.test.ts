@@ -69,6 +69,22 @@ test('a node that stops in a hurry waits neither for a store that is away nor fo
   expect(clock.pending).toBe(0);
 });
 
+test('a node starts without its store long before the patience of its requests is over', async () => {
+  const { clock, store, open } = world({}, { patienceMs: 600_000, requestTimeoutMs: 1000 });
+  store.down = true;
+  let opened: Awaited<ReturnType<typeof open>> | undefined;
+  const opening = open().then((engine) => {
+    opened = engine;
+  });
+  for (let i = 0; i < 100; i++) await clock.advance(100);
+  expect(opened).toBeDefined();
+  store.down = false;
+  for (let i = 0; i < 100; i++) await clock.advance(100);
+  await opened?.create('a-1', CREATE);
+  await opened?.close();
+  await opening;
+});
+
 describe('health', () => {
   test('of an instance that starts without its store fails, and is well when the store is there', async () => {
     const { clock, store, health, open } = world({}, { patienceMs: 1000 });

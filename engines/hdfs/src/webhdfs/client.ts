@@ -35,6 +35,15 @@ export interface FileStatus {
   readonly modificationTime: number;
 }
 
+/** Any JSON object: what is in it has to be looked at. */
+interface Answer {
+  readonly isEmpty?: true;
+  readonly FileStatus?: unknown;
+  readonly FileStatuses?: { readonly FileStatus?: unknown };
+  readonly boolean?: unknown;
+  readonly XAttrs?: unknown;
+}
+
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 type Parameters = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -60,14 +69,9 @@ export class WebHdfs {
 
   async status(path: string, options: CallOptions): Promise<FileStatus | undefined> {
     try {
-      const { FileStatus: found } = await this.#json<{ FileStatus: FileStatus }>(
-        'GET',
-        'GETFILESTATUS',
-        path,
-        {},
-        options,
+      return await this.#json('GET', 'GETFILESTATUS', path, {}, options, ({ FileStatus: found }) =>
+        isStatus(found) ? found : undefined,
       );
-      return found;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -76,11 +80,11 @@ export class WebHdfs {
 
   /** Of a directory, in the order of their names; none when there is no such directory. */
   async list(path: string, options: CallOptions): Promise<readonly FileStatus[]> {
-    interface Listed {
-      readonly FileStatuses: { readonly FileStatus: readonly FileStatus[] };
-    }
     try {
-      return (await this.#json<Listed>('GET', 'LISTSTATUS', path, {}, options)).FileStatuses.FileStatus;
+      return await this.#json('GET', 'LISTSTATUS', path, {}, options, ({ FileStatuses }) => {
+        const found = FileStatuses?.FileStatus;
+        return Array.isArray(found) && found.every(isStatus) ? found : undefined;
+      });
     } catch (error) {
       if (isNotFound(error)) return [];
       throw error;
@@ -88,18 +92,18 @@ export class WebHdfs {
   }
 
   async makeDirectory(path: string, options: CallOptions): Promise<void> {
-    await this.#json('PUT', 'MKDIRS', path, {}, options);
+    await this.#json('PUT', 'MKDIRS', path, {}, options, isDone);
   }
 
   /** @returns false when the source is missing, the destination there, or its directory missing */
   async rename(from: string, to: string, options: CallOptions): Promise<boolean> {
-    const { boolean } = await this.#json<{ boolean: boolean }>('PUT', 'RENAME', from, { destination: to }, options);
-    return boolean;
+    return await this.#json('PUT', 'RENAME', from, { destination: to }, options, isDone);
   }
 
   /** In place of whatever is there. @throws not-found */
   async replace(from: string, to: string, options: CallOptions): Promise<void> {
-    await this.#json('PUT', 'RENAME', from, { destination: to, renameoptions: 'OVERWRITE' }, options);
+    const parameters = { destination: to, renameoptions: 'OVERWRITE' };
+    await this.#json('PUT', 'RENAME', from, parameters, options, isEmpty);
   }
 
   /** @returns false when there was none */
@@ -107,22 +111,20 @@ export class WebHdfs {
     path: string,
     { recursive, ...options }: CallOptions & { readonly recursive: boolean },
   ): Promise<boolean> {
-    const { boolean } = await this.#json<{ boolean: boolean }>('DELETE', 'DELETE', path, { recursive }, options);
-    return boolean;
+    return await this.#json('DELETE', 'DELETE', path, { recursive }, options, isDone);
   }
 
   async setAttribute(path: string, name: string, value: string, options: CallOptions): Promise<void> {
     const attribute = { 'xattr.name': name, 'xattr.value': `"${value}"`, flag: 'CREATE' };
-    await this.#json('PUT', 'SETXATTR', path, attribute, options);
+    await this.#json('PUT', 'SETXATTR', path, attribute, options, isEmpty);
   }
 
   /** @throws not-found when there is no such file */
   async attribute(path: string, name: string, options: CallOptions): Promise<string | undefined> {
-    interface Attributes {
-      readonly XAttrs: readonly { readonly name: string; readonly value: string | null }[];
-    }
-    const { XAttrs } = await this.#json<Attributes>('GET', 'GETXATTRS', path, { encoding: 'text' }, options);
-    return XAttrs.find((one) => one.name === name)?.value?.replaceAll('"', '');
+    const attributes = await this.#json('GET', 'GETXATTRS', path, { encoding: 'text' }, options, ({ XAttrs }) =>
+      Array.isArray(XAttrs) && XAttrs.every(isAttribute) ? XAttrs : undefined,
+    );
+    return attributes.find((one) => one.name === name)?.value?.replaceAll('"', '');
   }
 
   /** Exactly `bytes` bytes from `at`. @throws truncated when there are fewer */
@@ -130,7 +132,7 @@ export class WebHdfs {
     const what = `OPEN ${path}`;
     return await withDeadline(this.#options.clock, this.#options.requestTimeoutMs, { what, signal }, async (abort) => {
       const found = await this.#location('GET', 'OPEN', path, { offset: at, length: bytes }, { signal: abort });
-      const response = typeof found === 'string' ? await this.#ask('GET', new URL(found), what, abort) : found;
+      const response = found instanceof URL ? await this.#ask('GET', found, what, abort) : found;
       if (response.statusCode !== 200) throw await errorOf(response, what);
       const body = await bodyOf(response, bytes, what);
       if (body.length === bytes) return body;
@@ -164,19 +166,18 @@ export class WebHdfs {
   ): Promise<FileWrite> {
     const what = `${op} ${path}`;
     const found = await this.#location(method, op, path, parameters, options);
-    if (typeof found !== 'string') {
+    if (!(found instanceof URL)) {
       found.destroy();
       throw new StoreError('refused', `${what}: status ${found.statusCode} where a DataNode should be named`, {
         mayBeApplied: true,
       });
     }
-    const url = new URL(found);
-    const exchange = new Exchange(url, {
+    const exchange = new Exchange(found, {
       method,
-      headers: { ...(await this.#headers(method, url)), 'content-type': 'application/octet-stream' },
+      headers: { ...(await this.#headers(method, found)), 'content-type': 'application/octet-stream' },
       tls: this.#options.tls,
       agent: false,
-      what: `${what} at ${url.host}`,
+      what: `${what} at ${found.host}`,
     });
     return new FileWrite(exchange, what, this.#options);
   }
@@ -188,32 +189,40 @@ export class WebHdfs {
     path: string,
     parameters: Parameters,
     options: CallOptions,
-  ): Promise<string | IncomingMessage> {
+  ): Promise<URL | IncomingMessage> {
     return this.#eachNameNode(`${op} ${path}`, options, async (base, signal) => {
       const response = await this.#ask(method, this.#url(base, op, path, parameters), `${op} ${path}`, signal);
       const { statusCode = 0, headers } = response;
       if (statusCode === 307 && headers.location !== undefined) {
         response.resume();
-        return headers.location;
+        const location = URL.parse(headers.location, base.href);
+        if (location !== null && /^https?:$/.test(location.protocol)) return location;
+        throw new StoreError('refused', `${op} ${path}: a redirect to ${headers.location.slice(0, 200)}`, {
+          mayBeApplied: false,
+        });
       }
       if (statusCode >= 300) throw await errorOf(response, `${op} ${path}`);
       return response;
     });
   }
 
-  #json<T>(method: Method, op: string, path: string, parameters: Parameters, options: CallOptions): Promise<T> {
+  /** @param pick what is looked for in the answer; `undefined`: it is none of WebHDFS */
+  #json<T>(
+    method: Method,
+    op: string,
+    path: string,
+    parameters: Parameters,
+    options: CallOptions,
+    pick: (answer: Answer) => T | undefined,
+  ): Promise<T> {
     const what = `${op} ${path}`;
     return this.#eachNameNode(what, options, async (base, signal) => {
       const response = await this.#ask(method, this.#url(base, op, path, parameters), what, signal);
       if (response.statusCode !== 200) throw await errorOf(response, what);
       const body = await bodyOf(response, MAX_JSON_BYTES, what);
-      // some operations answer with nothing
-      if (body.length === 0) return {} as T;
-      try {
-        return JSON.parse(body.toString('utf8')) as T; // as WebHDFS documents it
-      } catch (cause) {
-        throw new StoreError('refused', `${what}: the answer is none of WebHDFS`, { mayBeApplied: true, cause });
-      }
+      const picked = pick(answerOf(body));
+      if (picked !== undefined) return picked;
+      throw new StoreError('refused', `${what} at ${base.host}: the answer is none of WebHDFS`, { mayBeApplied: true });
     });
   }
 
@@ -242,9 +251,12 @@ export class WebHdfs {
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         mayBeApplied ||= error.mayBeApplied;
-        // one that is there and asleep says less than one that is gone
-        if (failure === undefined || error.trouble !== 'not-active') failure = error;
-        if (!PASSED_ON.has(error.trouble) || signal?.aborted === true) break;
+        const isPassedOn = PASSED_ON.has(error.trouble);
+        if (failure === undefined || !isPassedOn || tells(error) > tells(failure)) failure = error;
+        if (signal?.aborted === true) break;
+        if (isPassedOn) continue;
+        this.#preferred = index;
+        break;
       }
     }
     if (failure === undefined)
@@ -307,7 +319,14 @@ export class WebHdfs {
   }
 }
 
-const PASSED_ON: ReadonlySet<string> = new Set(['not-active', 'unreachable', 'timeout']);
+/** What the next NameNode is asked after: this one is standby, gone, asleep, or starting, when it knows no DataNode either. */
+const PASSED_ON: ReadonlySet<string> = new Set(['not-active', 'unreachable', 'timeout', 'server']);
+
+/** A standby says less than one that is gone, and that less than one that knows what is wrong. */
+function tells({ trouble }: StoreError): number {
+  if (trouble === 'not-active') return 0;
+  return trouble === 'server' ? 2 : 1;
+}
 
 /** A body on its way to a DataNode. */
 export class FileWrite {
@@ -349,6 +368,45 @@ export class FileWrite {
       throw error;
     }
   }
+}
+
+/** What is no JSON has none of the fields. */
+function answerOf(body: Buffer): Answer {
+  if (body.length === 0) return { isEmpty: true };
+  try {
+    const answer: unknown = JSON.parse(body.toString('utf8'));
+    return typeof answer === 'object' && answer !== null ? answer : {};
+  } catch {
+    return {};
+  }
+}
+
+function isDone({ boolean }: Answer): boolean | undefined {
+  return typeof boolean === 'boolean' ? boolean : undefined;
+}
+
+function isEmpty(answer: Answer): true | undefined {
+  return answer.isEmpty;
+}
+
+function isStatus(value: unknown): value is FileStatus {
+  const { pathSuffix, type, length, modificationTime } = (value ?? {}) as Partial<Record<keyof FileStatus, unknown>>;
+  return (
+    typeof pathSuffix === 'string' &&
+    typeof type === 'string' &&
+    Number.isSafeInteger(length) &&
+    Number.isSafeInteger(modificationTime)
+  );
+}
+
+interface Attribute {
+  readonly name: string;
+  readonly value?: string | null;
+}
+
+function isAttribute(entry: unknown): entry is Attribute {
+  const { name, value } = (entry ?? {}) as Partial<Record<keyof Attribute, unknown>>;
+  return typeof name === 'string' && (typeof value === 'string' || value === null || value === undefined);
 }
 
 async function errorOf(response: IncomingMessage, what: string): Promise<StoreError> {

@@ -15,7 +15,7 @@ export interface ExchangeOptions extends Pick<RequestOptions, 'agent'> {
 }
 
 export interface Tls {
-  readonly ca?: string;
+  readonly ca?: string[];
   readonly cert?: string;
   readonly key?: string;
 }

@@ -22,11 +22,15 @@ const BY_EXCEPTION: Readonly<Record<string, StoreTrouble>> = {
   QuotaExceededException: 'full',
   NSQuotaExceededException: 'full',
   DSQuotaExceededException: 'full',
+  MaxDirectoryItemsExceededException: 'full',
   AlreadyBeingCreatedException: 'conflict',
   RecoveryInProgressException: 'conflict',
   LeaseExpiredException: 'conflict',
   UnsupportedOperationException: 'refused',
   IllegalArgumentException: 'refused',
+  InvalidPathException: 'refused',
+  ParentNotDirectoryException: 'refused',
+  PathComponentTooLongException: 'refused',
 };
 
 /** The NameNode has said no before anything was done. */
@@ -67,17 +71,17 @@ function troubleOf({ exception, message }: RemoteException, status: number): Sto
     // a DataNode that has none says it is excluded; without any it is an outage
     return /There are 0 datanode/.test(message) ? 'server' : 'full';
   if (/safe mode/i.test(message)) return 'read-only';
-  // DataNodes that have not registered yet, connections that broke behind the gateway
-  if (name === 'IOException' || name === 'EOFException' || name === 'ConnectException') return 'server';
-  return byStatus(status);
+  if (/XAttr operation has been rejected/.test(message)) return 'refused';
+  // every other IOException is a 403, too: DataNodes that have not registered yet, a block that none of them has, connections that broke behind the gateway
+  return status === 403 ? 'server' : byStatus(status);
 }
 
 function byStatus(status: number): StoreTrouble {
   if (status === 401) return 'credentials';
   if (status === 403) return 'denied';
-  if (status === 404) return 'not-found';
   if (status === 429 || status === 503) return 'slow-down';
   if (status === 507) return 'full';
+  // 404, too: of a file that is not there WebHDFS says so in words
   return status >= 500 ? 'server' : 'refused';
 }
 

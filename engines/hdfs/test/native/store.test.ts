@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { systemClock } from '@robustmq/core';
 import type { FileStore } from '@robustmq/engine-objects';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { at, put } from '../../../../test/real/hdfs-request.ts';
 import { type HdfsServer, startHdfs } from '../../../../test/real/hdfs-server.ts';
 import { storeContract, troubleOf } from '../../../objects/test/store/contract.ts';
 import { backendOf } from '../../src/backend.ts';
+import type { HdfsSettings } from '../../src/settings.ts';
 import { settingsOf } from '../support/settings.ts';
 
 let server: HdfsServer;
@@ -12,8 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-async function open(): Promise<FileStore> {
-  const settings = settingsOf({ nameNodes: [server.nameNode.httpAddress], user: 'root' });
+async function open(own: Partial<HdfsSettings> = {}, at = server): Promise<FileStore> {
+  const settings = settingsOf({ nameNodes: [at.nameNode.httpAddress], user: 'root', ...own });
   // it is one of files
   const store = (await backendOf(settings, systemClock)).store as FileStore;
   store.workIn('contract/tmp/1-1/');
@@ -92,4 +95,53 @@ describe('HDFS as a store of files', () => {
     ]);
     expect((await store.list({ prefix: '', limit: 10, delimiter: '/' })).prefixes).toContain('names/');
   });
+
+  test.each([
+    ['cut', async (path: string) => await at(server.nameNode, 'POST', `${path}?op=TRUNCATE&newlength=0`)],
+    ['written anew', async (path: string) => await put(server.nameNode, path, 'another', true)],
+  ])(
+    'does not say that something was appended where it was not: the file was %s behind its back',
+    async (_, change) => {
+      const key = `c/log/${randomUUID()}`;
+      await store.append(key, 0, [Buffer.from('one,')]);
+      await change(`/robust/${key}`);
+      expect(await troubleOf(store.append(key, 4, [Buffer.from('two')]))).toBe('conflict');
+    },
+  );
+
+  test('writes, marks and reads below names of all kinds', async () => {
+    const prefix = "team's +%41&?#;= ü/";
+    const strange = await open({ path: '/some place', prefix });
+    strange.workIn(`${prefix}c/tmp/1-1/`);
+    await strange.put(`${prefix}c/ab12/seg/x`, [Buffer.from('one')], { uid: 'u' });
+    await strange.append(`${prefix}c/ab12/log/x`, 0, [Buffer.from('two')]);
+    await strange.append(`${prefix}c/ab12/log/x`, 3, [Buffer.from('three')]);
+    expect(await strange.head(`${prefix}c/ab12/seg/x`)).toEqual({ bytes: 3, uid: 'u' });
+    const { objects } = await strange.list({ prefix: `${prefix}c/`, limit: 10 });
+    expect(objects.map(({ key, bytes }) => [key, bytes])).toEqual([
+      [`${prefix}c/ab12/log/x`, 8],
+      [`${prefix}c/ab12/seg/x`, 3],
+    ]);
+    strange.close();
+  });
+});
+
+test('on a cluster without attributes everything but the mark of who made a file is there', async () => {
+  const plain = await startHdfs({ settings: { 'dfs.namenode.xattrs.enabled': false } });
+  try {
+    const store = await open({}, plain);
+    await store.put('c/ab12/seg/x', [Buffer.from('one')], { uid: 'u' });
+    await store.put('c/ab12/seg/y', [Buffer.from('two')], { uid: 'u', ifAbsent: true });
+    const upload = await store.beginUpload('c/ab12/seg/z', { uid: 'u' });
+    const part = await store.putPart('c/ab12/seg/z', upload, 1, [Buffer.from('three')]);
+    await store.completeUpload('c/ab12/seg/z', upload, [part]);
+    for (const [name, bytes] of Object.entries({ x: 3, y: 3, z: 5 }))
+      expect(await store.head(`c/ab12/seg/${name}`)).toEqual({ bytes, uid: undefined });
+    expect(await troubleOf(store.put('c/ab12/seg/y', [Buffer.from('no')], { uid: 'v', ifAbsent: true }))).toBe(
+      'exists',
+    );
+    store.close();
+  } finally {
+    await plain.stop();
+  }
 });

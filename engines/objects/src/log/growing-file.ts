@@ -56,22 +56,27 @@ export class GrowingFile {
     body: (file: { readonly number: number }) => readonly Uint8Array[],
     options: SteadyOptions,
   ): Promise<Appended> {
-    return this.#inTurn(() => this.#tryAgain(body, options));
+    const attempt = async (): Promise<Appended> => {
+      const chunks = body(await this.#current());
+      const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
+      return await this.#once(chunks, options, () => bytes);
+    };
+    return this.#inTurn(() => this.#tryAgain(attempt, () => true));
   }
 
-  /** One try: what has been read of the chunks can't be read again. @returns also how many bytes it was */
+  /** Tried again until something of the chunks has been read: that can't be read again. @returns also how many bytes it was */
   stream(chunks: AsyncIterable<Uint8Array>, options: SteadyOptions): Promise<Appended & { readonly bytes: number }> {
-    return this.#inTurn(async () => {
-      let bytes = 0;
-      const counted = async function* (): AsyncGenerator<Uint8Array> {
-        for await (const chunk of chunks) {
-          bytes += chunk.length;
-          yield chunk;
-        }
-      };
-      const place = await this.#once(counted(), options, () => bytes);
-      return { ...place, bytes };
-    });
+    let isRead = false;
+    let bytes = 0;
+    const counted = async function* (): AsyncGenerator<Uint8Array> {
+      isRead = true;
+      for await (const chunk of chunks) {
+        bytes += chunk.length;
+        yield chunk;
+      }
+    };
+    const attempt = (): Promise<Appended> => this.#once(counted(), options, () => bytes);
+    return this.#inTurn(async () => ({ ...(await this.#tryAgain(attempt, () => !isRead)), bytes }));
   }
 
   async close(): Promise<void> {
@@ -89,20 +94,16 @@ export class GrowingFile {
     return running;
   }
 
-  async #tryAgain(
-    body: (file: { readonly number: number }) => readonly Uint8Array[],
-    options: SteadyOptions,
-  ): Promise<Appended> {
+  async #tryAgain(attempt: () => Promise<Appended>, mayAgain: () => boolean): Promise<Appended> {
     const { clock, random, patienceMs } = this.#options;
     const backoff = new Backoff(clock, random, patienceMs);
     for (;;) {
       try {
-        const file = await this.#current();
-        const chunks = body(file);
-        const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
-        return await this.#once(chunks, options, () => bytes);
+        return await attempt();
       } catch (error) {
-        if (!isStorageError(error) || !error.retryable) throw error;
+        // a file that somebody has deleted takes nothing more with it: there is another one
+        const isPassing = isStorageError(error) && (error.retryable || error.code === 'SEGMENT_LOST');
+        if (!isPassing || !mayAgain()) throw error;
         if (!(await backoff.wait(this.#closing.signal))) throw error;
       }
     }

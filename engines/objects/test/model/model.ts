@@ -7,6 +7,7 @@ import { encodeBatch, isStorageError, type SegmentReader, type SegmentWriter } f
 import { decodeRecords, forEachBatch } from '@robustmq/core/batch';
 import { MemoryMeta, SeededRandom, VirtualClock } from '@robustmq/core/testing';
 import { at } from '../../../../conformance/src/batches.ts';
+import { segmentKey } from '../../src/meta/rows.ts';
 import { Bucket } from '../support/bucket.ts';
 import { SegmentLedger, Violation } from './ledger.ts';
 import { type OpenEngine, ORPHAN_GRACE_MS, Process, type ProcessWorld } from './process.ts';
@@ -57,6 +58,8 @@ class Model {
   /** Writers of former owners, who do not know it. */
   readonly #former: { readonly ledger: SegmentLedger; readonly writer: SegmentWriter }[] = [];
   readonly #deleted: string[] = [];
+  /** Of those: whose deletion was answered. */
+  readonly #gone: string[] = [];
   readonly #running = new Map<Promise<void>, string>();
   #violation: Violation | undefined;
   #tags = 0;
@@ -207,6 +210,7 @@ class Model {
       shard.chain[shard.chain.indexOf(ledger)] = copy;
       this.#deleted.push(ledger.id);
       await owner.engine.delete(ledger.id);
+      this.#gone.push(ledger.id);
     } finally {
       shard.isBusy = false;
     }
@@ -219,6 +223,7 @@ class Model {
     shard.chain.shift();
     this.#deleted.push(oldest.id);
     await owner.engine.delete(oldest.id);
+    this.#gone.push(oldest.id);
   }
 
   async #read(shard: Shard): Promise<void> {
@@ -279,6 +284,9 @@ class Model {
         );
       for (const ledger of shard.chain) await this.#settled(this.#readWhole(last, ledger, 'at the end'));
     }
+    for (const id of this.#gone)
+      if ((await this.#meta.get(segmentKey(id))) !== undefined)
+        throw new Violation(`${id} was deleted, and is there again`);
     for (const id of this.#deleted) await this.#settled(last.engine.delete(id));
     // what was on its way has arrived, what is not needed goes, and what is needed stays
     for (let hours = 0; hours < 8; hours++) {

@@ -17,7 +17,7 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
       "Tansu's S3 storage claims offsets in one object and puts the batch after that: a crash in between leaves a hole below the high watermark",
     changes: [
       {
-        file: 'log/log-writer.ts',
+        file: 'log/log-target.ts',
         from: 'await store.put(names.keyOf(object), [body]',
         to: 'void store.put(names.keyOf(object), [body]',
       },
@@ -58,8 +58,8 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
     changes: [
       {
         file: 'log/log-writer.ts',
-        from: '    this.#options.keep(object, body);\n',
-        to: '    this.#options.keep(object, body);\n    for (const share of shares) for (const { resolve } of share.waiting) resolve();\n',
+        from: '      const uids = await this.#point(object, strayed, runs);\n',
+        to: '      for (const share of shares) for (const { resolve } of share.waiting) resolve();\n      const uids = await this.#point(object, strayed, runs);\n',
       },
     ],
   },
@@ -139,7 +139,7 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
       },
       {
         file: 'sweeper.ts',
-        from: 'if (its !== life.name && alive.has(its)) continue;',
+        from: 'if ((its !== life.name && alive.has(its)) || objects.isOwnFile(object)) continue;',
         to: 'if (its === "") continue;',
       },
       { file: 'sweeper.ts', from: 'if (now - this.#lookedAt >= LOOK_EVERY_MS) {', to: 'if (now >= this.#lookedAt) {' },
