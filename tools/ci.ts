@@ -63,6 +63,7 @@ const SUITES: readonly Suite[] = [
     minutes: 4,
     counted: 'once',
   },
+  { name: 'matrix', command: npm('matrix', '--seconds', '75'), minutes: 5, counted: 'once' },
   { name: 'packed', command: npm('test:pack'), minutes: 15, counted: 'lines' },
 ];
 
