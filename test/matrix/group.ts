@@ -15,8 +15,9 @@ const SEGMENT_BYTES = 16 * 1024;
 /** Of a topic that is written before its data goes to an archive. */
 const HEAD_SEGMENTS = 3;
 const MAX_KILLS = 4;
-const FILL_MS = 90_000;
-const MOVE_MS = 90_000;
+/** Of a machine that has much else to do. */
+const FILL_MS = 180_000;
+const MOVE_MS = 180_000;
 const AFTER_MS = 1000;
 const LOOK_MS = 30;
 const FILL_LOOK_MS = 100;

@@ -35,11 +35,12 @@ const dir = await mkdtemp(join(tmpdir(), 'robust-matrix-'));
 const stores = new Stores();
 const rows: Row[] = [];
 let current: Group | undefined;
+let isGivenUp = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, giveUp);
 let failures = 0;
 console.log(`seed ${seed}, data in ${dir}\n${HEAD}`);
 for (const [index, pairs] of groups.entries()) {
-  if (index > 0 && elapsedSeconds() > Number(flags.seconds)) break;
+  if (isGivenUp || (index > 0 && elapsedSeconds() > Number(flags.seconds))) break;
   await runGroup(pairs, index);
 }
 await stores.stop();
@@ -73,7 +74,9 @@ async function runGroup(pairs: readonly Pair[], index: number): Promise<void> {
 }
 
 /** Leaves no process behind; the data stays. */
-function giveUp(): void {
+function giveUp(signal: NodeJS.Signals): void {
+  isGivenUp = true;
+  console.error(`${signal}: given up`);
   const end = () => process.exit(1);
   Promise.all([current?.kill(), stores.stop()]).then(end, end);
 }
