@@ -4,7 +4,7 @@ import { silentLogger } from '@robustmq/core';
 import { expect, test, vi } from 'vitest';
 import { type CommandResult, command, inFolder } from '../../server/test/node-fixture.ts';
 import { startMinio, startVersitygw } from '../real/s3-server.ts';
-import { hdfsAtHand, type StoreAtHand, s3AtHand } from './store-at-hand.ts';
+import { hdfsAtHand, type OwnStore, s3AtHand } from './store-at-hand.ts';
 import { type EngineSettings, startIn } from './stress.ts';
 
 const RECORDS = 60;
@@ -20,14 +20,14 @@ brokers: { mqtt: { port: 0 }, kafka: { port: 0 } }
 `;
 
 interface Archived {
-  readonly store: StoreAtHand;
+  readonly store: OwnStore;
   readonly cwd: string;
   archive(...words: string[]): Promise<CommandResult>;
 }
 
 /** A store with all records of a topic, on a real server; the node that wrote them has stopped. */
 function withArchive(
-  startStore: () => Promise<StoreAtHand>,
+  startStore: () => Promise<OwnStore>,
   own: EngineSettings,
   run: (archived: Archived) => Promise<void>,
 ): Promise<void> {

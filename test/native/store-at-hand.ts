@@ -6,20 +6,25 @@ import { type S3Server, startMinio } from '../real/s3-server.ts';
 import { lakeOn } from './hdfs-lake.ts';
 import type { EngineSettings } from './stress.ts';
 
-/** A store of a test's own, into which it reaches behind the engine's back. */
+/** A store into which a test reaches behind the engine's back. */
 export interface StoreAtHand {
   readonly engine: EngineSettings;
   read(cluster: string, object: string): Promise<Buffer>;
   /** In place of what is there. */
   write(cluster: string, object: string, bytes: Uint8Array): Promise<void>;
   delete(cluster: string, object: string): Promise<void>;
+}
+
+/** On a server that the test has to itself. */
+export interface OwnStore extends StoreAtHand {
   stop(): Promise<void>;
 }
 
 const BUCKET = 'at-hand';
 const PATH = '/at-hand';
+const OWNER = 'root';
 
-export async function s3AtHand(start: () => Promise<S3Server> = startMinio): Promise<StoreAtHand> {
+export async function s3AtHand(start: () => Promise<S3Server> = startMinio): Promise<OwnStore> {
   const server = await start();
   await server.createBucket(BUCKET);
   const { endpoint, accessKeyId, secretAccessKey, region } = server;
@@ -45,21 +50,26 @@ export async function s3AtHand(start: () => Promise<S3Server> = startMinio): Pro
   };
 }
 
-export async function hdfsAtHand(start: () => Promise<HdfsServer> = startHdfs): Promise<StoreAtHand> {
-  const server = await start();
+export async function hdfsAtHand(): Promise<OwnStore> {
+  const server = await startHdfs();
+  return { ...storeOn(server), stop: () => server.stop() };
+}
+
+/** @param own as the engine is to be set up there */
+export function storeOn(server: HdfsServer, own: EngineSettings = {}): StoreAtHand {
   const { nameNode } = server;
-  const pathOf = (cluster: string, object: string) => new Paths(PATH, '').of(`${cluster}/${object}`);
+  const path = String(own.path ?? PATH);
+  const pathOf = (cluster: string, object: string) => new Paths(path, '').of(`${cluster}/${object}`);
   return {
-    engine: lakeOn(server, { path: PATH }),
-    read: (...place) => bytesOf(nameNode, pathOf(...place)),
+    engine: lakeOn(server, { path, ...own }),
+    read: (...place) => bytesOf(nameNode, pathOf(...place), `&user.name=${OWNER}`),
     write: async (cluster, object, bytes) => {
-      const said = await put(nameNode, pathOf(cluster, object), bytes, true);
+      const said = await put(nameNode, pathOf(cluster, object), bytes, { overwrite: true, user: OWNER });
       if (said !== 'created') throw new Error(said);
     },
     delete: async (...place) => {
-      const { said, body } = await at(nameNode, 'DELETE', `${pathOf(...place)}?op=DELETE`);
+      const { said, body } = await at(nameNode, 'DELETE', `${pathOf(...place)}?op=DELETE&user.name=${OWNER}`);
       if (!body.toString().includes('true')) throw new Error(`${said}: it was not there`);
     },
-    stop: () => server.stop(),
   };
 }
