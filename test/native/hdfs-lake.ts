@@ -1,4 +1,5 @@
-import type { HdfsServer } from '../real/hdfs-server.ts';
+import { vi } from 'vitest';
+import type { HdfsPair, HdfsServer, PairedNameNode } from '../real/hdfs-server.ts';
 import type { EngineSettings } from './stress.ts';
 
 /** As a user would set the engine up on this server. */
@@ -11,4 +12,16 @@ export function lakeOn({ nameNodes }: Pick<HdfsServer, 'nameNodes'>, own: Engine
     flushIntervalMs: 50,
     ...own,
   };
+}
+
+/** Also when the other one is just taking over. */
+export async function theActive(pair: HdfsPair): Promise<PairedNameNode> {
+  return await vi.waitFor(
+    async () => {
+      const active = await pair.active();
+      if (active === undefined) throw new Error('no NameNode is active');
+      return active;
+    },
+    { timeout: 30_000, interval: 50 },
+  );
 }

@@ -1,4 +1,6 @@
 import { describe, test } from 'vitest';
+import { eventually } from '../clients.ts';
+import { namesBelow } from '../real/hdfs-request.ts';
 import { startHdfs } from '../real/hdfs-server.ts';
 import { startMinio } from '../real/s3-server.ts';
 import { lakeOn } from './hdfs-lake.ts';
@@ -22,7 +24,12 @@ describe('a node that is killed while its store is in trouble has lost nothing, 
   test('on HDFS', async () => {
     const server = await startHdfs();
     try {
-      await killedInTrouble(server, lakeOn(server));
+      await killedInTrouble(server, lakeOn(server, { orphanGraceMs: '1s' }), async () => {
+        // of lives that are over nothing is left that was not whole
+        const lives = async (): Promise<string[]> =>
+          (await namesBelow(server.nameNode, '/robust')).flatMap((name) => /\/tmp\/([^/]+)\//.exec(name)?.[1] ?? []);
+        await eventually(lives, (left) => left.every((life) => life.startsWith('1-4-')));
+      });
     } finally {
       await server.stop();
     }

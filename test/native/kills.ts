@@ -28,13 +28,20 @@ export interface Troubled {
   resume(): Promise<void>;
 }
 
-/** A node under load is killed three times while its store stands still or is gone: it has lost nothing, and doubled nothing. */
-export async function killedInTrouble(server: Troubled, lake: EngineSettings): Promise<void> {
+/**
+ * A node under load is killed three times while its store stands still or is gone: it has lost nothing, and doubled nothing.
+ * @param afterwards what else has to hold, with the node running again
+ */
+export async function killedInTrouble(
+  server: Troubled,
+  lake: EngineSettings,
+  afterwards: () => Promise<void> = async () => {},
+): Promise<void> {
   await inFolder(async (cwd) => {
     await writeFile(join(cwd, 'robust.yaml'), configFor(lake));
     const lives = new Lives(server, cwd);
     for (let round = 0; round < LIVES; round++) await lives.live(round);
-    await lives.check();
+    await lives.check(afterwards);
   });
 }
 
@@ -91,7 +98,7 @@ class Lives {
   }
 
   /** All that was acknowledged is there, where it was said to be, and nothing is there twice or from nowhere. */
-  async check(): Promise<void> {
+  async check(afterwards: () => Promise<void>): Promise<void> {
     const node = this.#node();
     try {
       await node.ready();
@@ -112,6 +119,7 @@ class Lives {
         expect(kept.size).toBeGreaterThan(LIVES * WRITES);
         for (const [offset, value] of kept) expect(there.get(offset)).toBe(value);
       }
+      await afterwards();
     } finally {
       await node.kill();
     }

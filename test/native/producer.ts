@@ -5,20 +5,28 @@ import { expect } from 'vitest';
 
 const IN_FLIGHT = 20;
 
+export interface Load {
+  readonly inFlight?: number;
+  /** A value has at least so many. */
+  readonly valueBytes?: number;
+}
+
 /** Appends numbers, some at once, and remembers which were acknowledged. */
 export class Producer {
   readonly acknowledged = new Map<number, string>();
   readonly sent = new Set<string>();
   readonly #shard: Shard;
   readonly #name: string;
+  readonly #valueBytes: number;
   #next = 0;
   #isDone = false;
   readonly #running: Promise<void>[];
 
-  constructor(shard: Shard, name: string) {
+  constructor(shard: Shard, name: string, { inFlight = IN_FLIGHT, valueBytes = 0 }: Load = {}) {
     this.#shard = shard;
     this.#name = name;
-    this.#running = Array.from({ length: IN_FLIGHT }, () => this.#run());
+    this.#valueBytes = valueBytes;
+    this.#running = Array.from({ length: inFlight }, () => this.#run());
   }
 
   async finish(): Promise<void> {
@@ -28,7 +36,7 @@ export class Producer {
 
   async #run(): Promise<void> {
     while (!this.#isDone) {
-      const value = `${this.#name}-${this.#next++}`;
+      const value = `${this.#name}-${this.#next++}`.padEnd(this.#valueBytes, '.');
       this.sent.add(value);
       try {
         await this.#shard.ready(1000);
@@ -46,12 +54,15 @@ export class Producer {
     }
   }
 
-  /** Everything acknowledged is there, where it was said to be, and nothing is there twice or from nowhere. */
-  async check(): Promise<void> {
-    const { logStart, committed } = await this.#shard.offsets();
+  /**
+   * Everything acknowledged is there, where it was said to be, and nothing is there twice or from nowhere.
+   * @param shard of another life of the node
+   */
+  async check(shard = this.#shard): Promise<void> {
+    const { logStart, committed } = await shard.offsets();
     const found = new Map<number, string>();
     for (let from = logStart; from < committed; ) {
-      const { chunks, next } = await this.#shard.read(from, { maxBytes: 1024 * 1024 });
+      const { chunks, next } = await shard.read(from, { maxBytes: 1024 * 1024 });
       for (const chunk of chunks)
         forEachBatch(chunk, (header, at) => {
           for (const { offset, value } of decodeRecords(chunk.subarray(at, at + header.bytes)))

@@ -2,7 +2,13 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger, Shard } from '@robustmq/core';
 import { loadConfig } from '@robustmq/core/config';
-import { FIRST_PARTY_BROKERS, FIRST_PARTY_ENGINES, type RunningNode, startNode } from '@robustmq/server';
+import {
+  FIRST_PARTY_BROKERS,
+  FIRST_PARTY_ENGINES,
+  type NodeWorld,
+  type RunningNode,
+  startNode,
+} from '@robustmq/server';
 import { expect, vi } from 'vitest';
 import { inFolder, urlOf } from '../../server/test/node-fixture.ts';
 import { Producer } from './producer.ts';
@@ -21,10 +27,14 @@ brokers: { mqtt: { port: 0 }, kafka: { port: 0 } }
 `;
 
 /** A node in this process with what `robust.yaml` in the folder says. */
-export async function startIn(cwd: string, logger: Logger, data = 'data'): Promise<RunningNode> {
+export async function startIn(
+  cwd: string,
+  logger: Logger,
+  { data = 'data', ...world }: Partial<NodeWorld> & { readonly data?: string } = {},
+): Promise<RunningNode> {
   const plugins = { engines: FIRST_PARTY_ENGINES, brokers: FIRST_PARTY_BROKERS };
   const config = await loadConfig({ file: 'robust.yaml', env: {}, cwd, data, ...plugins });
-  return startNode(config, { logger });
+  return startNode(config, { ...world, logger });
 }
 
 export async function shardOf({ storage }: RunningNode, name: string): Promise<Shard> {

@@ -46,8 +46,14 @@ export function at(nameNode: At, method: string, pathAndQuery: string, patientMs
 }
 
 /** @returns `created`, or what was said instead */
-export async function put(nameNode: At, path: string, body: string | Uint8Array, overwrite = false): Promise<string> {
-  const asked = await at(nameNode, 'PUT', `${path}?op=CREATE&overwrite=${overwrite}`);
+export async function put(
+  nameNode: At,
+  path: string,
+  body: string | Uint8Array,
+  { overwrite = false, user }: { readonly overwrite?: boolean; readonly user?: string } = {},
+): Promise<string> {
+  const as = user === undefined ? '' : `&user.name=${user}`;
+  const asked = await at(nameNode, 'PUT', `${path}?op=CREATE&overwrite=${overwrite}${as}`);
   if (asked.location === undefined) return asked.said;
   const { said } = await ask('PUT', asked.location, body);
   return said === '201' ? 'created' : said;

@@ -1,13 +1,10 @@
-import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
-import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { HdfsOptions, HdfsPair, HdfsPairOptions, HdfsServer, NameNode } from './hdfs-server.ts';
+import { at, get, put } from './hdfs-request.ts';
+import type { HdfsOptions, HdfsPair, HdfsPairOptions, HdfsServer } from './hdfs-server.ts';
 
 const BLOCK = 1 << 20;
 const SILENT_MS = 1000;
-const PATIENT_MS = 20_000;
 /** About a second where nothing else runs; a limit for one that runs beside a whole suite. */
 const FAILOVER_MS = 15_000;
 
@@ -164,50 +161,4 @@ export function hdfsPairContract(name: string, start: (options: HdfsPairOptions)
       }
     });
   });
-}
-
-interface Reply {
-  /** The status, and the exception's name where there is one. */
-  readonly said: string;
-  readonly location: string | undefined;
-  readonly body: Buffer;
-}
-
-/** Not by fetch, which a DataNode's unasked `100 Continue` makes fail. */
-async function ask(method: string, url: string, body = '', patientMs = PATIENT_MS): Promise<Reply> {
-  const out = request(url, { method, agent: false, signal: AbortSignal.timeout(patientMs) });
-  try {
-    out.end(body);
-    // once gives a tuple of unknown types; a response is all that comes first
-    const [reply] = (await once(out, 'response')) as [IncomingMessage];
-    const content = await buffer(reply);
-    const exception = /"exception":"(\w+)"/.exec(content.toString('latin1'))?.[1];
-    const said = [String(reply.statusCode), ...((reply.statusCode ?? 0) >= 400 && exception ? [exception] : [])].join(
-      ' ',
-    );
-    return { said, location: reply.headers.location, body: content };
-  } catch (error) {
-    if (error instanceof Error && error.name === 'AbortError') throw new Error('silent');
-    throw error;
-  }
-}
-
-function at(nameNode: NameNode, method: string, pathAndQuery: string, patientMs?: number): Promise<Reply> {
-  return ask(method, `${nameNode.httpAddress}/webhdfs/v1${pathAndQuery}`, '', patientMs);
-}
-
-/** @returns `created`, or what was said instead */
-export async function put(nameNode: NameNode, path: string, body: string): Promise<string> {
-  const asked = await at(nameNode, 'PUT', `${path}?op=CREATE&overwrite=false`);
-  if (asked.location === undefined) return asked.said;
-  const { said } = await ask('PUT', asked.location, body);
-  return said === '201' ? 'created' : said;
-}
-
-async function get(nameNode: NameNode, path: string, range = '', patientMs?: number): Promise<string> {
-  const asked = await at(nameNode, 'GET', `${path}?op=OPEN${range}`, patientMs);
-  if (asked.location === undefined) throw new Error(asked.said);
-  const { said, body } = await ask('GET', asked.location, '', patientMs);
-  if (said !== '200') throw new Error(said);
-  return body.toString();
 }

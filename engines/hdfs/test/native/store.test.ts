@@ -98,7 +98,7 @@ describe('HDFS as a store of files', () => {
 
   test.each([
     ['cut', async (path: string) => await at(server.nameNode, 'POST', `${path}?op=TRUNCATE&newlength=0`)],
-    ['written anew', async (path: string) => await put(server.nameNode, path, 'another', true)],
+    ['written anew', async (path: string) => await put(server.nameNode, path, 'another', { overwrite: true })],
   ])(
     'does not say that something was appended where it was not: the file was %s behind its back',
     async (_, change) => {

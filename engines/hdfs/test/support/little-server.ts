@@ -1,6 +1,13 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -118,5 +125,21 @@ export function redirectTo(address: () => string): Answer {
   return (request, response) => {
     request.resume();
     response.writeHead(307, { location: `${address()}${request.url}` }).end();
+  };
+}
+
+/** Another server's answers, with redirects changed on their way. What breaks there breaks here. */
+export function passOnTo(address: string, redirect: (location: URL) => string = ({ href }) => href): Answer {
+  return (asked, response) => {
+    const { host: _host, ...headers } = asked.headers;
+    const passed = httpRequest(`${address}${asked.url}`, { method: asked.method, headers, agent: false });
+    passed.on('error', () => asked.socket.destroy());
+    passed.on('response', (answer) => {
+      const { location, ...rest } = answer.headers;
+      const changed = location === undefined ? {} : { location: redirect(new URL(location)) };
+      response.writeHead(answer.statusCode ?? 0, { ...rest, ...changed });
+      answer.pipe(response);
+    });
+    asked.pipe(passed);
   };
 }

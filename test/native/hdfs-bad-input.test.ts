@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type Answer,
+  type LittleServer,
+  littleServer,
+  nowhere,
+  passOnTo,
+  refusal,
+  text,
+} from '../../engines/hdfs/test/support/little-server.ts';
+import { put } from '../real/hdfs-request.ts';
+import { type HdfsServer, startHdfs } from '../real/hdfs-server.ts';
+import { type Damage, damageIsTold, isNotTakenFor, refusesToStart, startsBefore, startsWithout } from './bad-store.ts';
+import { lakeOn } from './hdfs-lake.ts';
+import { storeOn } from './store-at-hand.ts';
+import { type EngineSettings, timeToAcknowledge, underStress } from './stress.ts';
+
+const PATH = '/inputs';
+const HTML = '<html><body>It works!</body></html>';
+/** As Hadoop says it of a port of RPC. */
+const RPC_PORT =
+  'It looks like you are making an HTTP request to a Hadoop IPC port. This is not the correct port for the web interface on this daemon.\r\n';
+/** As a NameNode with security on says them. */
+const TOKEN =
+  'token (token for robust: HDFS_DELEGATION_TOKEN owner=robust, renewer=robust, realUser=, issueDate=1795871049423, maxDate=1796475849423, sequenceNumber=7, masterKeyId=2)';
+const EXPIRED = refusal(403, 'InvalidToken', `${TOKEN} is expired, current time: 2026-11-28 13:04:09,423+0000`);
+const UNKNOWN_TOKEN = refusal(403, 'InvalidToken', `${TOKEN} can't be found in cache`);
+const NO_TICKET = text(401, '<html><body><h2>HTTP ERROR 401 Authentication required</h2></body></html>', {
+  'www-authenticate': 'Negotiate',
+});
+
+let server: HdfsServer;
+let front: LittleServer;
+beforeAll(async () => {
+  // it belongs to who runs it: others have the rights that files and directories give them
+  server = await startHdfs({ settings: { 'dfs.permissions.enabled': true, 'hadoop.http.staticuser.user': 'nobody' } });
+  front = await littleServer(text(500, ''));
+});
+afterAll(async () => {
+  await front?.close();
+  await server?.stop();
+});
+
+const lake = (own: EngineSettings = {}): EngineSettings => lakeOn(server, { path: PATH, ...own });
+const behind = (answer: Answer, own: EngineSettings = {}): EngineSettings => {
+  front.answer = answer;
+  return lake({ nameNodes: [front.address], ...own });
+};
+
+describe('A node whose HDFS can not be used', () => {
+  const without = (bad: EngineSettings, code: RegExp, hint: RegExp): Promise<void> =>
+    startsWithout({ good: lake(), bad }, code, hint);
+
+  test('because nothing listens there', () =>
+    without(lake({ nameNodes: ['http://127.0.0.1:9'] }), /STORE_UNAVAILABLE.*ECONNREFUSED/s, /Check nameNodes/));
+
+  test('because its name does not resolve', () =>
+    without(lake({ nameNodes: ['http://no-such-host.invalid:9870'] }), /STORE_UNAVAILABLE/, /Check nameNodes/));
+
+  test('because the user may not go there', () =>
+    without(lake({ user: 'mallory' }), /STORE_DENIED.*user=mallory/s, /hdfs dfs -chown/));
+
+  test('because HDFS without security hears no token, and we are nobody to it', () =>
+    without(lake({ user: undefined, delegationToken: 'means-nothing' }), /STORE_DENIED.*user=nobody/s, /another user/));
+
+  const token = { user: undefined, delegationToken: 'a-token' };
+  test.each([
+    ['the token has expired', EXPIRED, token, /STORE_DENIED.*is expired/s, /Get a new delegation token/],
+    ['the token means nothing', UNKNOWN_TOKEN, token, /STORE_DENIED.*can't be found/s, /Set user, delegationToken/],
+    ['it wants a ticket', NO_TICKET, {}, /STORE_DENIED.*status 401/s, /authorize/],
+    [
+      'it has just begun to start',
+      refusal(403, 'RetriableException', 'Namenode is in startup mode'),
+      {},
+      /STORE_UNAVAILABLE.*startup/s,
+      /NameNode's/,
+    ],
+  ] as const)('because %s', (_, answer, own, code, hint) => without(behind(answer, own), code, hint));
+
+  test('because a DataNode can not be reached by the name that it has', async () => {
+    const gone = await nowhere();
+    const bad = behind(
+      passOnTo(server.nameNode.httpAddress, (location) => `${gone}${location.pathname}${location.search}`),
+    );
+    await without(
+      bad,
+      new RegExp(`STORE_UNAVAILABLE.*${new URL(gone).host}`, 's'),
+      /DataNodes are reached by the names/,
+    );
+  });
+});
+
+test('A node that starts in safe mode, and for the first time, says so and goes on when it ends', async () => {
+  await server.nameNode.safeMode('enter');
+  const leave = () => server.nameNode.safeMode('leave');
+  try {
+    await startsBefore(leave, lake({ path: '/safe' }), /STORE_UNAVAILABLE.*safe mode/s, /dfsadmin -safemode leave/);
+  } finally {
+    await leave();
+  }
+});
+
+test('A node that writes waits while its token has expired, and while DataNodes can not be reached, and loses nothing', async () => {
+  const gone = await nowhere();
+  const well = passOnTo(server.nameNode.httpAddress);
+  await underStress(behind(well), async ({ live, says }) => {
+    front.answer = EXPIRED;
+    await says(/STORE_DENIED.*is expired.*Get a new delegation token/s);
+    front.answer = well;
+    await timeToAcknowledge(live);
+    front.answer = passOnTo(server.nameNode.httpAddress, ({ pathname, search }) => `${gone}${pathname}${search}`);
+    await says(/STORE_UNAVAILABLE.*DataNodes are reached by the names/s);
+    front.answer = well;
+  });
+});
+
+describe('A node whose settings can not be meant does not start', () => {
+  test.each([
+    ['everything there is answered alike', text(200, HTML)],
+    ['nothing is found there', text(404, HTML)],
+    ['it is the port of RPC', text(404, RPC_PORT)],
+    ['it wants everything somewhere else', text(302, '', { location: '/login' })],
+  ])('because %s', (_, answer) => refusesToStart(behind(answer), 'STORE_MISCONFIGURED', /Check nameNodes and path/));
+
+  test('because a file is where the directory should be', async () => {
+    expect(await put(server.nameNode, '/a-file', 'x', { user: 'root' })).toBe('created');
+    await refusesToStart(lake({ path: '/a-file' }), 'STORE_MISCONFIGURED', /Check nameNodes and path/);
+  });
+
+  test.each([
+    ['the address has no scheme', { nameNodes: ['nn1:9870'] }, /scheme, host and the port of WebHDFS/],
+    ['there are a user and a token', { delegationToken: 'x' }, /Set one of them/],
+    ['HDFS has no such names', { path: '/a:b' }, /no names with a colon/],
+    ['the certificate is not there', { caFile: 'no-such.pem' }, /no-such\.pem can not be read/],
+    ['the module is not there', { authorize: './no-such.js' }, /no-such\.js can not be loaded/],
+  ])('because %s', (_, own, hint) => refusesToStart(lake(own), 'STORE_MISCONFIGURED', hint));
+
+  test('because the directory is another one, or was emptied', () => isNotTakenFor(lake({ path: '/another' }), lake()));
+});
+
+describe('A file that somebody else has changed', () => {
+  test.each([
+    ['deleted', 'SEGMENT_LOST'],
+    ['cut short', 'CORRUPT'],
+    ['changed in one bit', 'CORRUPT'],
+  ] as const satisfies [Damage, string][])('%s is told as %s, and nothing else is touched by it', (damage, code) =>
+    damageIsTold(storeOn(server, { path: PATH }), damage, code),
+  );
+});

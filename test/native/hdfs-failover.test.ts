@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type HdfsPair, startHdfsPair } from '../real/hdfs-server.ts';
+import { lakeOn, theActive } from './hdfs-lake.ts';
+import { timeToAcknowledge, underStress } from './stress.ts';
+
+describe('A pair of NameNodes that fails over by itself, and a node that writes to it and archives to it:', () => {
+  let pair: HdfsPair;
+  beforeAll(async () => {
+    pair = await startHdfsPair({ automatic: true });
+  }, 120_000);
+  afterAll(() => pair?.stop());
+
+  test('the active one is killed', async () => {
+    const active = await theActive(pair);
+    await underStress(lakeOn(pair, { path: '/killed' }), async ({ live, says }) => {
+      await active.kill();
+      const [afterMs] = await Promise.all([timeToAcknowledge(live), says(/STORE_UNAVAILABLE.*Check nameNodes/s)]);
+      console.log(`an append was acknowledged ${afterMs} ms after the kill`);
+    });
+    await active.start();
+  });
+
+  test('the active one stands still, and comes back when the other one has taken over', async () => {
+    const active = await theActive(pair);
+    await underStress(lakeOn(pair, { path: '/paused' }), async ({ live, says }) => {
+      await active.pause();
+      const other = pair.nameNodes.find((nameNode) => nameNode !== active);
+      const paused = performance.now();
+      const taken = vi
+        .waitFor(async () => expect(await other?.haState()).toBe('active'), { timeout: 60_000, interval: 50 })
+        .then(() => Math.round(performance.now() - paused));
+      const [afterMs] = await Promise.all([timeToAcknowledge(live), says(/STORE_UNAVAILABLE.*nameNodeTimeoutMs/s)]);
+      console.log(`an append was acknowledged ${afterMs} ms after the active one stood still`);
+      console.log(`the other one was active ${await taken} ms after`);
+      await active.resume();
+    });
+    // when the journal has told it that it is not active any more it ends
+    await active.kill();
+    await active.start();
+  });
+});
