@@ -1,5 +1,5 @@
 /**
- * `npm run bench:objects [-- --store hdfs --mib 256 --rounds 5 --seconds 3 --client aws]`: the S3 engine on a real MinIO that it starts, or the HDFS engine on
+ * `npm run bench:objects [-- --store hdfs --mib 256 --rounds 5 --seconds 3 --client aws --only archive]`: the S3 engine on a real MinIO that it starts, or the HDFS engine on
  * a real HDFS. Produce latency at the default flush; cold reads of a sealed segment beside plain ranged reads of the same bytes; archiving beside a plain
  * upload of them; by turns, so that what disturbs the machine disturbs both.
  */
@@ -34,6 +34,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     client: { type: 'string', default: 'aws' },
+    only: { type: 'string', default: 'produce,archive,read' },
   },
 });
 const MiB = 1024 * 1024;
@@ -46,9 +47,10 @@ const target = flags.store === 'hdfs' ? await hdfsTarget() : await s3Target(flag
 try {
   console.log(`${await machineFacts(directory)}\n`);
   console.log(`${target.title}; ${ROUNDS} rounds of ${flags.mib} MiB each by turns; medians`);
-  await produce();
-  await archive();
-  await coldReads();
+  const only = flags.only.split(',');
+  if (only.includes('produce')) await produce();
+  if (only.includes('archive')) await archive();
+  if (only.includes('read')) await coldReads();
 } finally {
   await target.stop();
   await rm(directory, { recursive: true });

@@ -50,7 +50,7 @@ type Parameters = Readonly<Record<string, string | number | boolean | undefined>
 /** Of a NameNode: a directory of some ten thousand files. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 const MAX_ERROR_BYTES = 256 * 1024;
-const WRITE_BYTES = 1024 * 1024;
+const WRITE_BYTES = 4 * 1024 * 1024;
 
 export class WebHdfs {
   readonly #options: WebHdfsOptions;

@@ -163,6 +163,7 @@ class Steady implements SteadyStore {
     return await putStream(chunks, {
       partBytes,
       partsAtOnce: this.#parts.settings.partsAtOnce,
+      returnsParts: isFileStore(this.#store),
       whole: (body) => this.put(key, body, uid, steady),
       begin: async () => {
         const upload = await this.#again('POST', key, steady, (signal) =>

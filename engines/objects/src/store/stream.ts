@@ -1,6 +1,8 @@
 export interface StreamTarget {
   readonly partBytes: number;
   readonly partsAtOnce: number;
+  /** Whether the bytes of a part that was put are ours again. Over a store that is asked again after a lost reply, an earlier try may still send them. */
+  readonly returnsParts: boolean;
   /** All of it, when that is less than a part. */
   whole(body: readonly Uint8Array[]): Promise<void>;
   begin(): Promise<string>;
@@ -13,16 +15,16 @@ export interface StreamTarget {
 export async function putStream(chunks: AsyncIterable<Uint8Array>, target: StreamTarget): Promise<number> {
   const upload = new StreamUpload(target);
   try {
-    let part = new Part(target.partBytes);
+    let part = upload.emptyPart();
     for await (const chunk of chunks) {
       for (let from = 0; from < chunk.length; ) {
         from += part.fill(chunk, from);
         if (!part.isFull) continue;
-        await upload.put(part.body);
-        part = new Part(target.partBytes);
+        await upload.put(part);
+        part = upload.emptyPart();
       }
     }
-    return await upload.finish(part.body);
+    return await upload.finish(part);
   } catch (error) {
     await upload.abort();
     throw error;
@@ -42,6 +44,12 @@ class Part {
     return this.#used === this.#bytes.length;
   }
 
+  /** For other bytes. */
+  emptied(): this {
+    this.#used = 0;
+    return this;
+  }
+
   get body(): Uint8Array {
     return this.#bytes.subarray(0, this.#used);
   }
@@ -59,6 +67,8 @@ class StreamUpload {
   #upload: string | undefined;
   readonly #etags: string[] = [];
   readonly #flights = new Set<Promise<void>>();
+  /** New memory is slow: the system clears each page of it. */
+  readonly #returned: Part[] = [];
   #failure: { readonly error: unknown } | undefined;
   #parts = 0;
   #bytes = 0;
@@ -67,8 +77,13 @@ class StreamUpload {
     this.#target = target;
   }
 
-  async put(body: Uint8Array): Promise<void> {
+  emptyPart(): Part {
+    return this.#returned.pop()?.emptied() ?? new Part(this.#target.partBytes);
+  }
+
+  async put(part: Part): Promise<void> {
     this.#upload ??= await this.#target.begin();
+    const { body } = part;
     const index = this.#parts++;
     this.#bytes += body.length;
     const flight = this.#target
@@ -76,6 +91,7 @@ class StreamUpload {
       .then(
         (etag) => {
           this.#etags[index] = etag;
+          if (this.#target.returnsParts) this.#returned.push(part);
         },
         (error: unknown) => {
           this.#failure ??= { error };
@@ -87,12 +103,12 @@ class StreamUpload {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  async finish(rest: Uint8Array): Promise<number> {
+  async finish(rest: Part): Promise<number> {
     if (this.#upload === undefined) {
-      await this.#target.whole([rest]);
-      return rest.length;
+      await this.#target.whole([rest.body]);
+      return rest.body.length;
     }
-    if (rest.length > 0) await this.put(rest);
+    if (rest.body.length > 0) await this.put(rest);
     await Promise.all(this.#flights);
     if (this.#failure !== undefined) throw this.#failure.error;
     await this.#target.complete(this.#upload, this.#etags);
