@@ -1,10 +1,11 @@
-import type { EngineContext, EngineDefinition, EngineHealth, StorageEngine } from '../engine.ts';
+import type { EngineContext, EngineDefinition, StorageEngine } from '../engine.ts';
 import { ENGINE_API_VERSION } from '../engine.ts';
 import { isStorageError, StorageError } from '../errors.ts';
 import { lockDirectory } from '../fs/directory-lock.ts';
 import { isServed } from '../plugin/api-version.ts';
 import type { EngineInstance } from '../storage-options.ts';
 import { guardEngine } from './guard.ts';
+import { HealthBoard } from './health-board.ts';
 import { confirmIncarnation } from './incarnation.ts';
 import { scopedMeta } from './scoped-meta.ts';
 
@@ -36,7 +37,9 @@ export async function openInstance(
 ): Promise<OpenEngineInstance> {
   checkDefinition(definition);
   const { instance, clock, metrics, meta, random, logger } = options;
-  const health = new HealthBoard();
+  const health = new HealthBoard(clock, (report) => {
+    logger[report.status === 'ok' ? 'info' : 'warn']({ engine: instance, ...report }, 'engine health');
+  });
   const ctx: EngineContext = {
     ...options,
     node: options.node ?? 1,
@@ -44,27 +47,31 @@ export async function openInstance(
     lock: options.lock ?? lockDirectory,
     logger: logger.child({ engine: instance }),
     meta: scopedMeta(meta, `engines/${instance}/`),
-    health: (report) => {
-      if (health.report(report)) logger.info({ engine: instance, ...report }, 'engine health');
-    },
+    health: (report) => health.report(report),
   };
-  const engine = guardEngine(await open(definition, ctx), definition, { instance, clock, metrics });
+  let engine: StorageEngine | undefined;
   try {
+    engine = guardEngine(await open(definition, ctx), definition, { instance, clock, metrics });
     await confirmIncarnation(meta, instance, definition, engine.incarnation, random);
   } catch (error) {
-    await engine.close().catch(() => {});
+    health.close();
+    await engine?.close().catch(() => {});
     throw error;
   }
+  const opened = engine;
   return {
     name: instance,
     definition,
     capabilities: definition.capabilities,
-    engine,
+    engine: opened,
     get health() {
       return health.last;
     },
     onHealth: (listener) => health.listen(listener),
-    close: () => engine.close(),
+    close: async () => {
+      health.close();
+      await opened.close();
+    },
   };
 }
 
@@ -106,21 +113,4 @@ async function open(definition: EngineDefinition, ctx: EngineContext): Promise<S
     // what is wrong with it is said below
   }
   throw new StorageError('IO_ERROR', `Engine ${definition.name} opened without an incarnation`, { where });
-}
-
-class HealthBoard {
-  last: EngineHealth = { status: 'ok', detail: '' };
-  readonly #listeners: ((health: EngineHealth) => void)[] = [];
-
-  /** @returns true when the status is another one than before */
-  report(health: EngineHealth): boolean {
-    const changed = health.status !== this.last.status;
-    this.last = { status: health.status, detail: health.detail };
-    for (const listener of this.#listeners) listener(this.last);
-    return changed;
-  }
-
-  listen(listener: (health: EngineHealth) => void): void {
-    this.#listeners.push(listener);
-  }
 }

@@ -225,10 +225,11 @@ describe('opening an engine instance', () => {
     }
   });
 
-  it('tells of health to each who listens, and logs when the status changes', async () => {
+  it('tells of health to each who listens, and logs when the status changes, and now and then when the reason does', async () => {
     const logged: unknown[] = [];
     const world = newWorld();
-    const logger = { ...silentLogger, info: (fields: object) => void logged.push(fields) };
+    const note = (fields: object): void => void logged.push(fields);
+    const logger = { ...silentLogger, info: note, warn: note };
     let ctx: EngineContext | undefined;
     const definition: EngineDefinition = {
       ...define(new ScriptedEngine()),
@@ -244,6 +245,23 @@ describe('opening an engine instance', () => {
     ctx?.health({ status: 'failed', detail: 'gone' });
     ctx?.health({ status: 'failed', detail: 'still' });
     expect(logged).toEqual([{ engine: 'hot', status: 'failed', detail: 'gone' }]);
+    await world.clock.advance(10_000);
+    expect(logged.splice(0)).toMatchObject([{ detail: 'gone' }, { detail: 'still' }]);
+    for (const detail of ['still', 'for another reason', 'for a third']) ctx?.health({ status: 'failed', detail });
+    expect(logged).toEqual([]);
+    await world.clock.advance(10_000);
+    expect(logged.splice(0)).toMatchObject([{ detail: 'for a third' }]);
+    await world.clock.advance(10_000);
+    ctx?.health({ status: 'failed', detail: 'for a third' });
+    await world.clock.advance(10_000);
+    expect(logged).toEqual([]);
+    ctx?.health({ status: 'ok', detail: '' });
+    expect(logged.splice(0)).toEqual([{ engine: 'hot', status: 'ok', detail: '' }]);
+    ctx?.health({ status: 'full', detail: 'a' });
+    ctx?.health({ status: 'full', detail: 'b' });
+    await instance.close();
+    await world.clock.advance(60_000);
+    expect(logged).toMatchObject([{ detail: 'a' }]);
     await expect(ctx?.lock('x')).rejects.toThrow('no directories here');
   });
 
