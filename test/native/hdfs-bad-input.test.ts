@@ -41,7 +41,7 @@ afterAll(async () => {
   await server?.stop();
 });
 
-const lake = (own: EngineSettings = {}): EngineSettings => lakeOn(server, { path: PATH, ...own });
+const lake = (own: EngineSettings = {}): EngineSettings => lakeOn(server, { path: PATH, patienceMs: '600ms', ...own });
 const behind = (answer: Answer, own: EngineSettings = {}): EngineSettings => {
   front.answer = answer;
   return lake({ nameNodes: [front.address], ...own });

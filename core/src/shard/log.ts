@@ -71,6 +71,8 @@ export class ShardLog implements DispatchHost {
   #recovering = false;
   /** Writers in a row that failed before they took anything: each is waited for longer. */
   #fruitless = 0;
+  /** Of the last writer that failed. */
+  #writerFailure: StorageError | undefined;
   /** Monotonic ms before which opening the shard is not tried again. */
   #retryAt = 0;
   #retryDelay = FIRST_RETRY_MS;
@@ -338,6 +340,7 @@ export class ShardLog implements DispatchHost {
   writerFailed(open: OpenSegment, error: unknown): void {
     if (this.#phase !== 'ready' || this.open !== open) return;
     this.#phase = 'recovering';
+    this.#writerFailure = asStorageError(error, this.where);
     const fields = { shard: this.where, segment: open.row.id, err: error };
     this.environment.logger.warn(fields, 'a writer failed, the segment is recovered');
   }
@@ -568,6 +571,8 @@ export class ShardLog implements DispatchHost {
     else this.recorder.spent(open.row);
     await this.recorder.record();
     this.unavailable = undefined;
+    // what waits again is on its way again in this turn: nobody else would find it waiting
+    if (this.#fruitless > 0 && this.#writerFailure !== undefined) this.#giveUpOld(this.#writerFailure);
     if (this.phase === 'recovering') this.#phase = 'ready';
     this.waiters.wake();
   }

@@ -316,7 +316,7 @@ function define(engine: ScriptedEngine, durability: EngineCapabilities['durabili
   };
 }
 
-function newWorld(): OpenInstanceOptions {
+function newWorld(): OpenInstanceOptions & { readonly clock: VirtualClock } {
   return {
     instance: 'hot',
     dir: '',

@@ -176,6 +176,39 @@ describe('Shard whose writer fails', () => {
     expect(await readAll(shard)).toEqual(['0:a', '1:b', '2:c']);
   });
 
+  it('gives up an append that no writer takes, although each failed one is recovered, and says why', async () => {
+    const meta = new MemoryMeta();
+    let refuses = false;
+    const denied = (): Promise<never> =>
+      new Promise((_, reject) =>
+        setTimeout(
+          () => reject(new StorageError('STORE_DENIED', 'not yours', { retryable: true, outcome: 'unknown' })),
+          100,
+        ),
+      );
+    const engines = new Map([
+      [
+        'memory',
+        await wrappedInstance(meta, (writer) => {
+          const inner = bound(writer);
+          return { ...inner, append: (base, batches) => (refuses ? denied() : inner.append(base, batches)) };
+        }),
+      ],
+    ]);
+    const { storage } = await node({ meta, engines, tuning: { recoverTimeoutMs: 300 } });
+    const shard = await shardOf(storage, 't');
+    await shard.append([batch(['a'])]);
+    refuses = true;
+    await expect(shard.append([batch(['b'])])).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      outcome: 'none',
+      cause: { code: 'STORE_DENIED' },
+    });
+    refuses = false;
+    expect(await shard.append([batch(['c'])])).toMatchObject({ base: 1 });
+    expect(await readAll(shard)).toEqual(['0:a', '1:c']);
+  });
+
   it('goes on behind what an operator has given up, and never uses its offsets again', async () => {
     const meta = new MemoryMeta();
     let fates: Fate[] = ['fine', 'not applied'];

@@ -3,7 +3,7 @@
  * append is not known then, and some stores refuse the next one for a minute. What nobody was told of is garbage at the end of a file.
  */
 import { type Clock, isStorageError, type Random, StorageError } from '@robustmq/core';
-import { Backoff } from '../store/backoff.ts';
+import { Backoff, REFUSAL_PATIENCE_MS } from '../store/backoff.ts';
 import type { SteadyOptions, SteadyStore } from '../store/steady-store.ts';
 
 export interface GrowingFileOptions {
@@ -104,6 +104,7 @@ export class GrowingFile {
         // a file that somebody has deleted takes nothing more with it: there is another one
         const isPassing = isStorageError(error) && (error.retryable || error.code === 'SEGMENT_LOST');
         if (!isPassing || !mayAgain()) throw error;
+        if (error.code === 'STORE_DENIED' && backoff.elapsedMs >= REFUSAL_PATIENCE_MS) throw error;
         if (!(await backoff.wait(this.#closing.signal))) throw error;
       }
     }

@@ -2,6 +2,8 @@ import type { Clock, Random } from '@robustmq/core';
 
 const FIRST_MS = 50;
 const MAX_MS = 3000;
+/** Refusals that a person has to mend are not waited for as long as an outage. */
+export const REFUSAL_PATIENCE_MS: number = 5000;
 
 /** Waits between the tries of one request: twice as long each time, and by chance shorter, so that those who failed together do not come back together. */
 export class Backoff {

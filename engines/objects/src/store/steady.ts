@@ -3,7 +3,7 @@ import { isStorageError, StorageError } from '@robustmq/core';
 import type { Hints } from '../backend.ts';
 import type { ObjectSettings } from '../settings.ts';
 import { asStorageError, isPassing } from './advice.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff, REFUSAL_PATIENCE_MS } from './backoff.ts';
 import type { RequestBudget, RequestKind } from './budget.ts';
 import { Lanes } from './lanes.ts';
 import type { Meter, requestName } from './meter.ts';
@@ -40,8 +40,6 @@ export function steadyStore(parts: SteadyParts): SteadyStore {
 
 /** A damaged answer to a read may be the network's fault, once or twice; then it is the object's. */
 const MOST_DAMAGED = 3;
-/** Refusals that a person has to mend are not waited for as long as an outage. */
-const REFUSAL_PATIENCE_MS = 5000;
 
 type Request = (typeof requestName)[number];
 

@@ -7,7 +7,7 @@ import type { SteadyStore } from '../../src/store/steady-store.ts';
 type Attempt = (body: readonly Uint8Array[] | AsyncIterable<Uint8Array>) => Promise<void>;
 
 /** A file on a store whose first appends end as is said, and what became of all. */
-function world(attempts: Attempt[]) {
+function world(attempts: Attempt[], patienceMs = 1000) {
   const clock = new VirtualClock();
   const tried: string[] = [];
   const told: string[] = [];
@@ -24,7 +24,7 @@ function world(attempts: Attempt[]) {
     clock,
     random: new SeededRandom(1),
     limitBytes: 10,
-    patienceMs: 1000,
+    patienceMs,
     keyOf: (object) => object,
     next: async () => ({ object: `file-${++files}`, number: files }),
     opened: (object) => told.push(`opened ${object}`),
@@ -42,13 +42,14 @@ function world(attempts: Attempt[]) {
     while (!isSettled) await clock.advance(10);
     return await running;
   };
-  return { file, tried, told, settled };
+  return { file, tried, told, settled, clock };
 }
 
 const fails =
-  (code: 'STORE_UNAVAILABLE' | 'SEGMENT_LOST' | 'STORE_MISCONFIGURED'): Attempt =>
+  (code: 'STORE_UNAVAILABLE' | 'STORE_DENIED' | 'SEGMENT_LOST' | 'STORE_MISCONFIGURED'): Attempt =>
   async () => {
-    throw new StorageError(code, 'as the test wants it', { retryable: code === 'STORE_UNAVAILABLE' });
+    const retryable = code === 'STORE_UNAVAILABLE' || code === 'STORE_DENIED';
+    throw new StorageError(code, 'as the test wants it', { retryable });
   };
 const well: Attempt = async (body) => {
   for await (const _ of body);
@@ -100,6 +101,14 @@ describe('a file that grows', () => {
   test('gives up when its patience is over', async () => {
     const { file, settled } = world(Array.from({ length: 100 }, () => fails('STORE_UNAVAILABLE')));
     await expect(settled(file.append(four, {}))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  test('does not wait for a person as long as for a store that is away', async () => {
+    const often = Array.from({ length: 100 }, () => fails('STORE_DENIED'));
+    const { file, settled, clock } = world([...often], 60_000);
+    await expect(settled(file.append(four, {}))).rejects.toMatchObject({ code: 'STORE_DENIED' });
+    expect(clock.monotonic()).toBeGreaterThan(5000);
+    expect(clock.monotonic()).toBeLessThan(10_000);
   });
 
   test('is tried again with a stream of which nothing has been read', async () => {
