@@ -13,22 +13,28 @@ const BAR = 14;
 const GAP = 14;
 const TOP = 64;
 const COLORS = ['#2f6db3', '#d1782b', '#3c9a5f', '#a4478f', '#8a7a1e', '#c0392b'];
-/** Of the ratio to the disk, by powers of ten. */
-const FROM = -2;
+/** Of the ratio to the disk, by powers of ten: further down where an engine is slower than that. */
+const LEAST_FROM = -6;
+const MOST_FROM = -2;
 const UNTIL = 3;
 
 /** Bars of how many times better than the disk alone each engine is, on a logarithmic scale: 1 is the line in the middle. */
 export function chartOf(names: readonly string[], rows: readonly Row[], facts: string): string {
+  const from = lowestPower(rows);
+  const xOf = (ratio: number): number => {
+    const power = Math.min(UNTIL, Math.max(from, Math.log10(ratio)));
+    return Math.round(LEFT + ((power - from) / (UNTIL - from)) * WIDTH);
+  };
   const step = names.length * BAR + GAP;
   const bottom = TOP + rows.length * step;
   const factLines = facts.split('\n');
   const height = bottom + 40 + factLines.length * 14;
   const parts: string[] = [];
-  for (let power = FROM; power <= UNTIL; power++) {
+  for (let power = from; power <= UNTIL; power++) {
     const x = xOf(10 ** power);
     parts.push(
       `<line x1="${x}" y1="${TOP - 8}" x2="${x}" y2="${bottom}" stroke="${power === 0 ? '#333' : '#ddd'}"/>`,
-      `<text x="${x}" y="${bottom + 16}" text-anchor="middle">${power === 0 ? 'the disk alone' : `${10 ** power}x`}</text>`,
+      `<text x="${x}" y="${bottom + 16}" text-anchor="middle">${power === 0 ? 'the disk alone' : `${power < 0 ? (10 ** power).toFixed(-power) : 10 ** power}x`}</text>`,
     );
   }
   for (const [i, row] of rows.entries()) {
@@ -40,8 +46,8 @@ export function chartOf(names: readonly string[], rows: readonly Row[], facts: s
       const barY = y + j * BAR;
       const ratio = value === undefined ? undefined : ratioOf(row, value);
       const label =
-        value === undefined || ratio === undefined ? 'n/a' : `${shown(value)} ${row.unit} (${ratio.toFixed(2)}x)`;
-      const end = xOf(ratio ?? 10 ** FROM);
+        value === undefined || ratio === undefined ? 'n/a' : `${shown(value)} ${row.unit} (${shownRatio(ratio)}x)`;
+      const end = xOf(ratio ?? 10 ** from);
       if (ratio !== undefined)
         parts.push(
           `<rect x="${LEFT}" y="${barY}" width="${end - LEFT}" height="${BAR - 2}" fill="${COLORS[j % COLORS.length]}"/>`,
@@ -76,9 +82,16 @@ export function shown(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
 }
 
-function xOf(ratio: number): number {
-  const power = Math.min(UNTIL, Math.max(FROM, Math.log10(ratio)));
-  return Math.round(LEFT + ((power - FROM) / (UNTIL - FROM)) * WIDTH);
+/** Two digits that say something. */
+export function shownRatio(ratio: number): string {
+  return ratio >= 0.1 ? ratio.toFixed(2) : ratio.toPrecision(2);
+}
+
+function lowestPower(rows: readonly Row[]): number {
+  const ratios = rows.flatMap((row) =>
+    row.engines.flatMap((value) => (value === undefined ? [] : ratioOf(row, value))),
+  );
+  return Math.max(LEAST_FROM, Math.floor(Math.log10(Math.min(10 ** MOST_FROM, ...ratios))));
 }
 
 function escaped(text: string): string {

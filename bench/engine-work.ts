@@ -219,7 +219,8 @@ async function recovery({ definition, config }: Subject): Promise<number | undef
   const world = await openWorld(definition, { config });
   try {
     const writer = await world.engine.create('s', { base: 0, epoch: 1, config: {}, state: new Uint8Array(0) });
-    await limitedLoop(64, 60, STORED_BYTES / RECORD_BYTES, engineAppends([writer], RECORD_BYTES));
+    // engines that gather appends for a time take many at once, or it takes minutes
+    await limitedLoop(1024, 60, STORED_BYTES / RECORD_BYTES, engineAppends([writer], RECORD_BYTES));
     const from = performance.now();
     await world.reopen({ crash: true });
     await world.engine.recover('s', { epoch: 2 });

@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadSubject, type Subject } from '@robustmq/conformance';
 import { median } from './closed-loop.ts';
-import { chartOf, type Row, ratioOf, shown } from './engine-chart.ts';
+import { chartOf, type Row, ratioOf, shown, shownRatio } from './engine-chart.ts';
 import { kindsOfWork, RawDisks, type Work } from './engine-work.ts';
 import { machineFacts } from './machine.ts';
 
@@ -96,7 +96,7 @@ async function measure(work: Work, repeat: number): Promise<Row> {
 
 function line(row: Row): string {
   const cells = row.engines.map((value) =>
-    (value === undefined ? 'n/a' : `${shown(value)} ${row.unit} (${ratioOf(row, value).toFixed(2)})`).padStart(30),
+    (value === undefined ? 'n/a' : `${shown(value)} ${row.unit} (${shownRatio(ratioOf(row, value))})`).padStart(30),
   );
   return `${row.name.padEnd(52)} ${`${shown(row.raw)} ${row.unit}`.padStart(22)} ${cells.join(' ')}`;
 }

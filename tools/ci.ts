@@ -10,6 +10,8 @@ interface Suite {
   readonly command: readonly string[];
   readonly minutes: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** It runs beside those that follow, which wait for servers for much of their time; one of these at a time. */
+  readonly beside?: true;
   /** How its tests are counted: by vitest's report, by the numbers in lines of its output, or as one. */
   readonly counted: 'vitest' | 'lines' | 'once';
 }
@@ -46,6 +48,22 @@ const SUITES: readonly Suite[] = [
     counted: 'once',
   },
   { name: 's3 mutants', command: npm('mutants:s3'), minutes: 6, counted: 'once' },
+  { name: 'conformance', command: npm('conformance'), minutes: 10, counted: 'lines', beside: true },
+  {
+    name: 'crash',
+    command: npm('crash', '--rounds', '200', '--seconds', '90'),
+    minutes: 4,
+    counted: 'once',
+    beside: true,
+  },
+  {
+    name: 'crash with engine changes',
+    command: npm('crash', '--rounds', '200', '--seconds', '60', '--alter'),
+    minutes: 4,
+    counted: 'once',
+    beside: true,
+  },
+  { name: 'packed', command: npm('test:pack'), minutes: 15, counted: 'lines', beside: true },
   { name: 'native', command: npm('test:native'), minutes: 35, counted: 'vitest' },
   {
     name: 'containers',
@@ -55,15 +73,6 @@ const SUITES: readonly Suite[] = [
     // the same engines ran all checks over the same servers as processes just before
     env: { ROBUST_CONFORMANCE_QUICK: 'yes' },
   },
-  { name: 'conformance', command: npm('conformance'), minutes: 10, counted: 'lines' },
-  { name: 'crash', command: npm('crash', '--rounds', '200', '--seconds', '90'), minutes: 4, counted: 'once' },
-  {
-    name: 'crash with engine changes',
-    command: npm('crash', '--rounds', '200', '--seconds', '60', '--alter'),
-    minutes: 4,
-    counted: 'once',
-  },
-  { name: 'packed', command: npm('test:pack'), minutes: 15, counted: 'lines' },
 ];
 
 /** How a script ends that says what is missing here and can not be brought, such as a Docker engine. */
@@ -86,16 +95,14 @@ const reports = mkdtempSync(join(tmpdir(), 'robust-ci-'));
 const counts: [string, Count][] = [];
 const prepared = only.length === 0 ? prepare() : Promise.resolve();
 let isFirst = true;
+let beside = Promise.resolve();
 for (const suite of SUITES.filter(({ name }) => only.length === 0 || only.includes(name))) {
   if (suite.name === FIRST_PREPARED) isFirst = false;
   if (!isFirst) await prepared;
-  console.log(`\n=== ${suite.name}: ${suite.command.join(' ')}`);
-  const began = performance.now();
-  const count = await run(suite);
-  const seconds = Math.round((performance.now() - began) / 1000);
-  console.log(`=== ${suite.name}: ${count.passed} ok, ${count.failed} not ok, ${seconds} s${count.note}`);
-  counts.push([suite.name, count]);
+  if (suite.beside === true) beside = beside.then(() => tell(suite));
+  else await tell(suite);
 }
+await beside;
 rmSync(reports, { recursive: true });
 
 const passed = counts.reduce((sum, [, count]) => sum + count.passed, 0);
@@ -119,6 +126,17 @@ async function prepare(): Promise<void> {
   }
 }
 
+async function tell(suite: Suite): Promise<void> {
+  const title = `\n=== ${suite.name}: ${suite.command.join(' ')}`;
+  console.log(suite.beside === true ? `${title} (what it prints comes when it has ended)` : title);
+  const began = performance.now();
+  const count = await run(suite);
+  const seconds = Math.round((performance.now() - began) / 1000);
+  if (suite.beside === true) console.log(`${title}\n${count.last}`);
+  console.log(`=== ${suite.name}: ${count.passed} ok, ${count.failed} not ok, ${seconds} s${count.note}`);
+  counts.push([suite.name, count]);
+}
+
 async function run(suite: Suite): Promise<Count> {
   const report = join(reports, `${suite.name}.json`);
   const reporting =
@@ -135,7 +153,7 @@ async function run(suite: Suite): Promise<Count> {
     [child.stderr, process.stderr],
   ] as const)
     from.setEncoding('utf8').on('data', (text: string) => {
-      to.write(text);
+      if (suite.beside !== true) to.write(text);
       last = (last + text).slice(-65_536);
     });
   let late = false;
