@@ -6,6 +6,7 @@ export interface Row {
   readonly engines: readonly (number | undefined)[];
 }
 
+const TITLE = 'Storage engines beside the disk alone, in one run; longer is better';
 const LEFT = 330;
 const WIDTH = 560;
 const RIGHT = 180;
@@ -65,7 +66,8 @@ export function chartOf(names: readonly string[], rows: readonly Row[], facts: s
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + WIDTH + RIGHT}" height="${height}" font-family="sans-serif" font-size="11">`,
     `<rect width="100%" height="100%" fill="#fff"/>`,
-    `<text x="10" y="20" font-size="15">Storage engines beside the disk alone, in one run; longer is better</text>`,
+    `<title>${TITLE}</title>`,
+    `<text x="10" y="20" font-size="15">${TITLE}</text>`,
     ...legend,
     ...parts,
     ...foot,
