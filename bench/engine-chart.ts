@@ -65,8 +65,8 @@ export function chartOf(names: readonly string[], rows: readonly Row[], facts: s
   );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + WIDTH + RIGHT}" height="${height}" font-family="sans-serif" font-size="11">`,
-    `<rect width="100%" height="100%" fill="#fff"/>`,
     `<title>${TITLE}</title>`,
+    `<rect width="100%" height="100%" fill="#fff"/>`,
     `<text x="10" y="20" font-size="15">${TITLE}</text>`,
     ...legend,
     ...parts,
