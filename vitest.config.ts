@@ -13,6 +13,8 @@ export default defineConfig({
       'bench/*.test.ts',
     ],
     exclude: [...configDefaults.exclude, ...SUITE_TESTS, '**/test/native/**', '**/test/containers/**'],
+    // vitest leaves one core of two idle of itself; and many of these wait for a disk or a clock
+    maxWorkers: 3,
     testTimeout: 20_000,
   },
 });
