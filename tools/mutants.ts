@@ -2,6 +2,7 @@
 //   --only NAME   those with NAME in their name or file
 //   --quick       without the checks that take long, but the one that is meant
 //   --meant       the check meant for each, alone
+//   --sample N    for all but N of them, drawn by --seed (which is printed), the check meant for each alone
 //   --search      also the checks that search by chance
 //   --seeds N     then the sound engines, with N seeds: none may fail
 //   --jobs N      processes at once; 2 by default
@@ -10,6 +11,7 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { SeededRandom } from '@robustmq/core/testing';
 import { allMutants, type FoundMutant } from '../conformance/mutants/all.ts';
 import { describeMutants } from '../conformance/mutants/describe.ts';
 import type { Scope, Verdict } from '../conformance/mutants/run.ts';
@@ -22,6 +24,8 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
     meant: { type: 'boolean', default: false },
+    sample: { type: 'string' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     search: { type: 'boolean', default: false },
     seeds: { type: 'string', default: '0' },
     jobs: { type: 'string', default: '2' },
@@ -36,9 +40,10 @@ async function runAll(): Promise<boolean> {
   const asked = mutants.filter(({ name, file }) => `${file} ${name}`.includes(values.only));
   if (asked.length === 0) throw new Error(`no mutant is called ${values.only}`);
   const scope = values.meant ? 'meant' : values.quick ? 'quick' : values.search ? 'search' : 'whole';
+  const drawn = drawnOf(asked);
   let [caught, asDeclared] = [0, 0];
   await eachOf(asked, async (mutant) => {
-    const verdict = await inProcess(mutant.file, scope, 1);
+    const verdict = await inProcess(mutant.file, drawn.has(mutant) ? scope : 'meant', 1);
     if (verdict.caught) caught++;
     if (isAsDeclared(verdict)) asDeclared++;
     console.log(row(mutant, verdict));
@@ -47,6 +52,14 @@ async function runAll(): Promise<boolean> {
   if (asDeclared < asked.length) console.log(`${asked.length - asDeclared} not as declared`);
   const alarms = await falseAlarms(Number(values.seeds), scope);
   return caught === asked.length && asDeclared === asked.length && alarms === 0;
+}
+
+function drawnOf(asked: readonly FoundMutant[]): ReadonlySet<FoundMutant> {
+  if (values.sample === undefined) return new Set(asked);
+  console.log(`seed ${values.seed}`);
+  const random = new SeededRandom(Number(values.seed));
+  const order = asked.map((mutant) => ({ mutant, at: random.next() })).toSorted((a, b) => a.at - b.at);
+  return new Set(order.slice(0, Number(values.sample)).map(({ mutant }) => mutant));
 }
 
 function isAsDeclared({ caught, surprises, missed }: Verdict): boolean {
