@@ -74,6 +74,7 @@ const SUITES: readonly Suite[] = [
     // the same engines ran all checks over the same servers as processes just before
     env: { ROBUST_CONFORMANCE_QUICK: 'yes' },
   },
+  { name: 'matrix', command: npm('matrix', '--seconds', '75'), minutes: 5, counted: 'once' },
 ];
 
 /** How a script ends that says what is missing here and can not be brought, such as a Docker engine. */
