@@ -21,8 +21,9 @@ export interface Row {
   readonly details: readonly string[];
 }
 
-export function isClean({ lost, repeated, renumbered, other }: Row): boolean {
-  return lost + repeated + renumbered + other === 0;
+/** Nothing is wrong, and the pair was put to the test: something was moved, and the crash came in the middle of that. */
+export function isClean({ lost, repeated, renumbered, other, segments, wasInTheMiddle }: Row): boolean {
+  return lost + repeated + renumbered + other === 0 && segments > 0 && wasInTheMiddle;
 }
 
 const WIDTHS = [24, 8, 9, 6, 6, 10, 6, 8, 10, 6, 17, 10];

@@ -1,5 +1,10 @@
+import { systemClock } from '@robustmq/core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type HdfsPair, startHdfsPair } from '../real/hdfs-server.ts';
+import { checkSettings } from '../../engines/hdfs/src/settings.ts';
+import { WebHdfs } from '../../engines/hdfs/src/webhdfs/client.ts';
+import { settingsOf } from '../../engines/hdfs/test/support/settings.ts';
+import { put } from '../real/hdfs-request.ts';
+import { type HdfsPair, type PairedNameNode, startHdfsPair } from '../real/hdfs-server.ts';
 import { lakeOn, theActive } from './hdfs-lake.ts';
 import { timeToAcknowledge, underStress } from './stress.ts';
 
@@ -35,10 +40,27 @@ describe('A pair of NameNodes that fails over by itself, and a node that writes 
       const [afterMs] = await Promise.all([timeToAcknowledge(live), says(/STORE_UNAVAILABLE.*nameNodeTimeoutMs/s)]);
       console.log(`an append was acknowledged ${afterMs} ms after the active one stood still`);
       console.log(`the other one was active ${await taken} ms after`);
+      if (other === undefined) throw new Error('there is no other one');
+      expect(await put(other, '/made-since', 'x', { user: 'root' })).toBe('created');
       await active.resume();
+      await believesTheRightOne([active, other], '/made-since');
     });
     // when the journal has told it that it is not active any more it ends
     await active.kill();
     await active.start();
   });
 });
+
+/** The first one may still take itself for active, and has not heard of the file. */
+async function believesTheRightOne(nameNodes: readonly PairedNameNode[], path: string): Promise<void> {
+  const client = new WebHdfs({
+    nameNodes: checkSettings(settingsOf({ nameNodes: nameNodes.map(({ httpAddress }) => httpAddress) })),
+    ...{ user: 'root', delegationToken: undefined, authorize: undefined, tls: {} },
+    ...{ nameNodeTimeoutMs: 5000, requestTimeoutMs: 5000, clock: systemClock },
+  });
+  try {
+    for (let i = 0; i < 50; i++) expect(await client.status(path, {})).toMatchObject({ type: 'FILE', length: 1 });
+  } finally {
+    client.close();
+  }
+}

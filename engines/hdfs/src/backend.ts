@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
-import { getCACertificates } from 'node:tls';
+import { createSecureContext, getCACertificates } from 'node:tls';
 import { pathToFileURL } from 'node:url';
 import { type Clock, StorageError } from '@robustmq/core';
 import type { Hints, ObjectBackend } from '@robustmq/engine-objects';
@@ -57,12 +57,26 @@ export async function tlsOf({ caFile, certFile, keyFile }: HdfsSettings): Promis
       throw new StorageError('STORE_MISCONFIGURED', `${file} can not be read`, { cause });
     }
   };
-  return {
-    // what is given takes the place of what Node knows
-    ...(caFile === undefined ? {} : { ca: [...getCACertificates(), await read(caFile)] }),
+  if (caFile === undefined && certFile === undefined && keyFile === undefined) return {};
+  const options = {
+    ...(caFile === undefined ? {} : { ca: trustedBeside(await read(caFile)) }),
     ...(certFile === undefined ? {} : { cert: await read(certFile) }),
     ...(keyFile === undefined ? {} : { key: await read(keyFile) }),
   };
+  try {
+    return { secureContext: createSecureContext(options) };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StorageError('STORE_MISCONFIGURED', `caFile, certFile and keyFile can not be used: ${why}`, {
+      hint: 'Each is a text file (PEM): certificates, or one key without a passphrase that belongs to certFile',
+      cause,
+    });
+  }
+}
+
+/** What is given takes the place of what Node knows. */
+export function trustedBeside(own: string): string[] {
+  return [...getCACertificates(), own];
 }
 
 async function authorizeOf(module: string | undefined): Promise<Authorize | undefined> {

@@ -76,7 +76,8 @@ export const SETTINGS_SCHEMA: JsonSchema = {
     flushIntervalMs: duration('Time between two appends to the log of a busy node', 1000, 1),
     idleFlushMs: duration('How long the first append after a pause waits for others', 10, 0),
     pieceBytes: size('Files are read in aligned pieces of so many bytes', 8 * MiB, 64 * 1024),
-    hotRequests: whole('Requests for live data at once', 16, 1, 512),
+    // a file is streamed in one of them, from what another one reads
+    hotRequests: whole('Requests for live data at once', 16, 2, 512),
     coldRequests: whole('Reads of sealed segments at once', 8, 1, 512),
     prices: {
       type: 'object',
@@ -85,7 +86,7 @@ export const SETTINGS_SCHEMA: JsonSchema = {
       description:
         'What the store costs, in any currency, for `robust-server cost` and the metrics: nothing by default',
       properties: {
-        per1000Puts: price('1,000 creates, appends and renames'),
+        per1000Puts: price('1,000 writes: of a file, behind a file, of a part of a large one'),
         per1000Gets: price('1,000 reads'),
         perGbMonth: price('Storage of 1 GB for a month, all of its copies together'),
         perGbRead: price('1 GB read'),
@@ -113,12 +114,17 @@ export function checkSettings(settings: HdfsSettings): URL[] {
     const url = URL.parse(address);
     if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.username !== '')
       throw wrong(
-        `nameNodes has ${JSON.stringify(address.replace(/\/\/[^/]*@/, '//...@'))}`,
+        `nameNodes has ${JSON.stringify(withoutSecrets(address))}`,
         'Give scheme, host and the port of WebHDFS (not of RPC), such as http://nn1:9870',
       );
     url.pathname = url.pathname === '/' ? API_PATH : url.pathname.replace(/\/+$/, '');
     return url;
   });
+}
+
+/** As far as a password or a token may begin. */
+function withoutSecrets(address: string): string {
+  return address.replace(/[?#].*$/s, '').replace(/\/\/.*@/s, '//...@');
 }
 
 function isName(name: string): boolean {

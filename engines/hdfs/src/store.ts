@@ -20,6 +20,8 @@ const UID_ATTRIBUTE = 'user.robust.uid';
 /** Directories that are known to be there. */
 const MAX_DIRECTORIES = 4096;
 const GATHERED_BYTES = 1024 * 1024;
+/** Temporary files that one delete takes with it. */
+const LEFT_AT_ONCE = 8;
 
 export interface HdfsStoreOptions {
   readonly client: WebHdfs;
@@ -35,6 +37,7 @@ interface Upload {
   last: Promise<void>;
   parts: number;
   isWritten: boolean;
+  isMarked: boolean;
 }
 
 export class HdfsStore implements FileStore {
@@ -148,10 +151,7 @@ export class HdfsStore implements FileStore {
 
   async delete(key: string, options: CallOptions = {}): Promise<void> {
     await this.#client.delete(this.#paths.of(key), { ...options, recursive: false });
-    for (const path of this.#left) {
-      await this.#client.delete(path, { ...options, recursive: false });
-      this.#left.delete(path);
-    }
+    await this.#tidyUp(options);
   }
 
   async deleteFolder(folder: string, options: CallOptions = {}): Promise<void> {
@@ -162,7 +162,7 @@ export class HdfsStore implements FileStore {
     const path = this.#temporary(uid);
     return await this.#orLeft(path, async () => {
       const write = await this.#client.create(path, this.#options.replication, callOptions(signal));
-      this.#uploads.set(path, { write, uid, last: Promise.resolve(), parts: 0, isWritten: false });
+      this.#uploads.set(path, { write, uid, last: Promise.resolve(), parts: 0, isWritten: false, isMarked: false });
       return path;
     });
   }
@@ -204,7 +204,10 @@ export class HdfsStore implements FileStore {
         this.#uploads.delete(upload);
         throw error;
       }
+    }
+    if (!found.isMarked) {
       await this.#mark(upload, found.uid, options);
+      found.isMarked = true;
     }
     try {
       await this.#publish(upload, this.#paths.of(key), options);
@@ -226,6 +229,20 @@ export class HdfsStore implements FileStore {
     for (const { write } of this.#uploads.values()) write.destroy();
     this.#uploads.clear();
     this.#client.close();
+  }
+
+  /** A few at a time, and whoever pays for it does not fail with it: they go with the folder at last. */
+  async #tidyUp(options: CallOptions): Promise<void> {
+    for (const path of [...this.#left].slice(0, LEFT_AT_ONCE)) {
+      // nobody else tries it meanwhile
+      this.#left.delete(path);
+      try {
+        await this.#client.delete(path, { ...options, recursive: false });
+      } catch {
+        this.#left.add(path);
+        return;
+      }
+    }
   }
 
   #upload(key: string, upload: string): Upload {
@@ -276,7 +293,7 @@ export class HdfsStore implements FileStore {
       await this.#client.setAttribute(path, UID_ATTRIBUTE, uid, options);
     } catch (error) {
       // a cluster may have none: then a lost answer is told as one
-      if (!isTrouble(error, 'refused')) throw onlyTemporary(error);
+      if (!saysNoAttributes(error)) throw onlyTemporary(error);
       this.#hasAttributes = false;
     }
   }
@@ -398,6 +415,11 @@ async function* gathered(body: readonly Uint8Array[] | AsyncIterable<Uint8Array>
     used += chunk.length;
   }
   if (used > 0) yield buffer.subarray(0, used);
+}
+
+function saysNoAttributes(error: unknown): boolean {
+  if (!(error instanceof StoreError) || error.trouble !== 'refused') return false;
+  return error.code === 'UnsupportedOperationException' || /XAttr operation has been rejected/.test(error.message);
 }
 
 /** Whatever becomes of it, it has no name yet. */

@@ -266,8 +266,13 @@ export class Images {
 }
 
 async function* joined(head: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* head;
-  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+  try {
+    yield* head;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+  } finally {
+    // the source may have something to let go of
+    await rest.return?.();
+  }
 }
 
 /** Meta knows that the object may be there from now on. @throws FENCED */

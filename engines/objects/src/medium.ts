@@ -82,8 +82,11 @@ export class Medium {
         await this.#check();
         this.#options.troubled(undefined);
         return;
-      } catch (error) {
-        if (!(error instanceof StorageError)) throw error;
+      } catch (cause) {
+        const error =
+          cause instanceof StorageError
+            ? cause
+            : new StorageError('IO_ERROR', 'The store could not be asked', { retryable: true, cause });
         this.#options.troubled(error);
         if (error.code === 'INSTANCE_CHANGED' || error.code === 'CLOSED') throw error;
       }

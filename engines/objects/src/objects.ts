@@ -8,7 +8,7 @@ export class ObjectTable {
   readonly #growing = new Set<string>();
   /** How often something was appended to a file that no row leads to yet, or ever will. */
   readonly #pins = new Map<string, number>();
-  /** Files to which this process has appended: what is known of them here is all there is to know. */
+  /** Files to which this process appends, or has appended what rows may soon lead to: what is known of them here is all there is to know. */
   readonly #own = new Set<string>();
   readonly #garbage = new Set<string>();
   /** Put requests that failed may still arrive: until then, in monotonic ms. */
@@ -40,7 +40,7 @@ export class ObjectTable {
 
   /** Nothing is appended any more. */
   closed(object: string): void {
-    if (this.#growing.delete(object)) this.#dropUnused(object);
+    if (this.#growing.delete(object)) this.#settled(object);
   }
 
   /** Something was appended to a file, and rows may soon lead to it. @returns to be called once they do, or never will */
@@ -53,11 +53,18 @@ export class ObjectTable {
         return;
       }
       this.#pins.delete(object);
-      this.#dropUnused(object);
+      this.#settled(object);
     };
   }
 
-  /** Users of it come and go while rows are read: who reads them learns nothing that is not known here. */
+  /** From now on users only go, also by what other nodes do: rows say who is left. */
+  #settled(object: string): void {
+    if (this.#isHeld(object)) return;
+    this.#own.delete(object);
+    if (!this.#users.has(object)) this.#drop(object);
+  }
+
+  /** Users of it come while rows are read: who reads them learns nothing that is not known here. */
   isOwnFile(object: string): boolean {
     return this.#own.has(object);
   }
@@ -78,12 +85,12 @@ export class ObjectTable {
     this.#drop(object);
   }
 
-  #dropUnused(object: string): void {
-    if (!this.#users.has(object)) this.#drop(object);
+  #isHeld(object: string): boolean {
+    return this.#growing.has(object) || this.#pins.has(object);
   }
 
   #drop(object: string): void {
-    if (this.#growing.has(object) || this.#pins.has(object)) return;
+    if (this.#isHeld(object)) return;
     this.#own.delete(object);
     const until = this.#strayed.get(object);
     if (until === undefined) this.#garbage.add(object);

@@ -113,9 +113,11 @@ export class Sweeper {
   async #look(): Promise<void> {
     const { meta, objects, life } = this.#environment;
     const stored: { readonly object: string; readonly life: string; readonly strayed: boolean }[] = [];
+    const own = new Set<string>();
     for await (const entry of meta.rows(OBJECT_PREFIX)) {
       const row = objectCodec.decode(entry.value, entry.key);
       const object = entry.key.slice(OBJECT_PREFIX.length);
+      if (objects.isOwnFile(object)) own.add(object);
       // of this life: those about which everything has been committed
       if (row.state === 'stored' && (row.life !== life.name || objects.isKnown(object)))
         stored.push({ object, life: row.life, strayed: row.strayed === true });
@@ -123,7 +125,7 @@ export class Sweeper {
     const alive = await this.#livesGoingOn();
     const references = await this.#references(alive);
     for (const { object, life: its, strayed } of stored) {
-      if ((its !== life.name && alive.has(its)) || objects.isOwnFile(object)) continue;
+      if ((its !== life.name && alive.has(its)) || own.has(object)) continue;
       if (strayed && !objects.isKnown(object)) this.#environment.strayed(object);
       objects.stored(object, references.users.get(object) ?? []);
     }
@@ -169,15 +171,23 @@ export class Sweeper {
     let used = 0;
     for (const [name, row] of await this.#deadLives()) {
       if (clock.wall() - row.fencedAt < this.#orphanGraceMs) continue;
-      const orphans = await this.#orphansOf(name, row);
-      for (const object of orphans) {
-        if (used >= requests || signal.aborted) return used;
-        used++;
-        await this.#delete(object);
+      try {
+        for (const object of await this.#orphansOf(name, row)) {
+          if (used >= requests || signal.aborted) return used;
+          used++;
+          await this.#delete(object);
+        }
+        const { files, store, names } = this.#environment;
+        if (files !== undefined) {
+          used++;
+          await store.deleteFolder(names.keyOf(workFolder(name, row.uid)), { lane: 'upkeep' });
+        }
+        await meta.commit({ id: this.#environment.random.uuid(), deletes: [`${DEAD_PREFIX}${name}`] });
+      } catch (error) {
+        if (isStorageError(error, 'CLOSED')) return used;
+        // another life's may be deleted all the same
+        this.#environment.logger.warn({ life: name, err: error }, 'what a life left could not be deleted yet');
       }
-      const { files, store, names } = this.#environment;
-      if (files !== undefined) await store.deleteFolder(names.keyOf(workFolder(name, row.uid)), { lane: 'upkeep' });
-      await meta.commit({ id: this.#environment.random.uuid(), deletes: [`${DEAD_PREFIX}${name}`] });
     }
     return used;
   }

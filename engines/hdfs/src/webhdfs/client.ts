@@ -1,8 +1,9 @@
 /**
- * WebHDFS as this engine needs it. One attempt a call, but that every NameNode is asked: whoever is standby, or gone, passes the question on. Throws nothing but
- * StoreError.
+ * WebHDFS as this engine needs it. One attempt a call, but that every NameNode is asked: whoever is standby, or gone, passes the question on. That something is not there
+ * is believed when each NameNode that can be asked says so: one that woke up after a failover takes itself for active until its next write, and knows nothing of what was made since. Throws
+ * nothing but StoreError.
  */
-import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpAgent, type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Clock } from '@robustmq/core';
 import { type CallOptions, StoreError, withDeadline } from '@robustmq/engine-objects';
@@ -115,7 +116,8 @@ export class WebHdfs {
   }
 
   async setAttribute(path: string, name: string, value: string, options: CallOptions): Promise<void> {
-    const attribute = { 'xattr.name': name, 'xattr.value': `"${value}"`, flag: 'CREATE' };
+    // a try whose answer was lost may have set it
+    const attribute = { 'xattr.name': name, 'xattr.value': `"${value}"`, flag: 'CREATE,REPLACE' };
     await this.#json('PUT', 'SETXATTR', path, attribute, options, isEmpty);
   }
 
@@ -172,10 +174,14 @@ export class WebHdfs {
         mayBeApplied: true,
       });
     }
+    const { clock, nameNodeTimeoutMs, tls } = this.#options;
+    const headers = await withDeadline(clock, nameNodeTimeoutMs, { what: `${what}: authorize`, ...options }, () =>
+      this.#headers(method, found),
+    );
     const exchange = new Exchange(found, {
       method,
-      headers: { ...(await this.#headers(method, found)), 'content-type': 'application/octet-stream' },
-      tls: this.#options.tls,
+      headers: { ...headers, 'content-type': 'application/octet-stream' },
+      tls,
       agent: false,
       what: `${what} at ${found.host}`,
     });
@@ -197,9 +203,9 @@ export class WebHdfs {
         response.resume();
         const location = URL.parse(headers.location, base.href);
         if (location !== null && /^https?:$/.test(location.protocol)) return location;
-        throw new StoreError('refused', `${op} ${path}: a redirect to ${headers.location.slice(0, 200)}`, {
-          mayBeApplied: false,
-        });
+        // its query may hold a token
+        const [to = ''] = headers.location.split(/[?#]/, 1);
+        throw new StoreError('refused', `${op} ${path}: a redirect to ${to.slice(0, 200)}`, { mayBeApplied: false });
       }
       if (statusCode >= 300) throw await errorOf(response, `${op} ${path}`);
       return response;
@@ -234,6 +240,7 @@ export class WebHdfs {
     const { nameNodes, nameNodeTimeoutMs, clock } = this.#options;
     let failure: StoreError | undefined;
     let mayBeApplied = false;
+    let absence: { readonly index: number; readonly said: T | StoreError } | undefined;
     const first = this.#preferred;
     for (let turn = 0; turn < nameNodes.length; turn++) {
       const index = (first + turn) % nameNodes.length;
@@ -246,18 +253,33 @@ export class WebHdfs {
           { what: `${what} at ${base.host}`, signal },
           async (abort) => await run(base, abort),
         );
+        if (value === false) {
+          absence ??= { index, said: value };
+          continue;
+        }
         this.#preferred = index;
         return value;
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
+        if (error.trouble === 'not-found') {
+          absence ??= { index, said: error };
+          if (signal?.aborted === true) break;
+          continue;
+        }
         mayBeApplied ||= error.mayBeApplied;
         const isPassedOn = PASSED_ON.has(error.trouble);
         if (failure === undefined || !isPassedOn || tells(error) > tells(failure)) failure = error;
         if (signal?.aborted === true) break;
         if (isPassedOn) continue;
         this.#preferred = index;
+        absence = undefined;
         break;
       }
+    }
+    if (absence !== undefined) {
+      this.#preferred = absence.index;
+      if (!(absence.said instanceof StoreError)) return absence.said;
+      failure = absence.said;
     }
     if (failure === undefined)
       throw new StoreError('refused', `${what}: no NameNode is named`, { mayBeApplied: false });
@@ -311,7 +333,12 @@ export class WebHdfs {
     const { authorize } = this.#options;
     if (authorize === undefined) return {};
     try {
-      return await authorize({ method, url: href });
+      const headers = await authorize({ method, url: href });
+      for (const [name, value] of Object.entries(headers)) {
+        validateHeaderName(name);
+        validateHeaderValue(name, value);
+      }
+      return headers;
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new StoreError('credentials', `authorize failed: ${why}`, { mayBeApplied: false, cause });
@@ -351,6 +378,10 @@ export class FileWrite {
     await this.#limited(options, async () => {
       const response = await this.#exchange.end();
       if (response.statusCode !== 200 && response.statusCode !== 201) throw await errorOf(response, this.#what);
+      if (this.#exchange.wasAnsweredEarly)
+        throw new StoreError('server', `${this.#what}: it was answered before all had been sent`, {
+          mayBeApplied: true,
+        });
       response.resume();
     });
   }

@@ -4,6 +4,7 @@
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { SecureContext } from 'node:tls';
 import { StoreError } from '@robustmq/engine-objects';
 
 export interface ExchangeOptions extends Pick<RequestOptions, 'agent'> {
@@ -14,10 +15,9 @@ export interface ExchangeOptions extends Pick<RequestOptions, 'agent'> {
   readonly what: string;
 }
 
+/** Made once: from some hundred certificates, with each request it would be noticed. */
 export interface Tls {
-  readonly ca?: string[];
-  readonly cert?: string;
-  readonly key?: string;
+  readonly secureContext?: SecureContext;
 }
 
 /** A request that has been sent as far as its head, and whose body can be written. */
@@ -27,6 +27,8 @@ export class Exchange {
   readonly #what: string;
   #failure: StoreError | undefined;
   #early: IncomingMessage | undefined;
+  #isSent = false;
+  #wasAnsweredEarly = false;
 
   constructor(url: URL, { method, headers, agent, tls, what }: ExchangeOptions) {
     this.#what = what;
@@ -35,6 +37,7 @@ export class Exchange {
     this.#answer = new Promise((resolve, reject) => {
       this.#request.once('response', (response) => {
         this.#early = response;
+        this.#wasAnsweredEarly = !this.#isSent;
         resolve(response);
       });
       this.#request.on('error', (error: NodeJS.ErrnoException) => {
@@ -48,6 +51,11 @@ export class Exchange {
   /** A pooled connection that the server had closed meanwhile: nothing was done. */
   get hitClosedConnection(): boolean {
     return this.#request.reusedSocket && this.#failure !== undefined && this.#early === undefined;
+  }
+
+  /** The server did not wait for the end of the body. */
+  get wasAnsweredEarly(): boolean {
+    return this.#wasAnsweredEarly;
   }
 
   /** The chunk is the caller's again when this has resolved. @throws when the server has answered already */
@@ -67,6 +75,7 @@ export class Exchange {
 
   /** The end of the body. */
   end(): Promise<IncomingMessage> {
+    this.#isSent = true;
     this.#request.end();
     return this.#answer;
   }

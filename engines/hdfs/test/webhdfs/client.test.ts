@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
 import { VirtualClock } from '@robustmq/core/testing';
 import { StoreError } from '@robustmq/engine-objects';
 import { afterEach, describe, expect, test } from 'vitest';
-import { backendOf, tlsOf } from '../../src/backend.ts';
+import { backendOf, tlsOf, trustedBeside } from '../../src/backend.ts';
 import { checkSettings } from '../../src/settings.ts';
 import { type Authorize, WebHdfs, type WebHdfsOptions } from '../../src/webhdfs/client.ts';
 import {
@@ -102,11 +101,42 @@ describe('of several NameNodes', () => {
     expect(await asking).toEqual(FILE);
   });
 
-  test('one that says that there is no such file is the one to ask from then on', async () => {
-    const [standby, active] = [await serve(STANDBY), await serve(NOT_THERE)];
-    const client = clientOf([standby.address, active.address]);
-    for (let i = 0; i < 3; i++) expect(await client.status('/f', {})).toBeUndefined();
-    expect(standby.asked).toHaveLength(1);
+  // one that woke up after a failover takes itself for active, and knows nothing of what was made since
+  test('one that says that there is no such file is not believed when another one has it, nor asked again', async () => {
+    const [woken, active] = [await serve(NOT_THERE), await serve(THERE)];
+    const client = clientOf([woken.address, active.address]);
+    for (let i = 0; i < 3; i++) expect(await client.status('/f', {})).toEqual(FILE);
+    expect(woken.asked).toHaveLength(1);
+  });
+
+  test.each([
+    ['standby', STANDBY],
+    ['starting', STARTING],
+    ['of the same mind', NOT_THERE],
+  ])('there is no such file when one says so, and the other one is %s', async (_, answer) => {
+    for (const answers of [
+      [NOT_THERE, answer],
+      [answer, NOT_THERE],
+    ]) {
+      const addresses: string[] = [];
+      for (const one of answers) addresses.push((await serve(one)).address);
+      expect(await clientOf(addresses).status('/f', {})).toBeUndefined();
+    }
+    expect(await clientOf([(await serve(NOT_THERE)).address, await nowhere()]).status('/f', {})).toBeUndefined();
+  });
+
+  test('that there is no such file is not believed when another one would not let us see it', async () => {
+    const denied = await serve(refusal(403, 'AccessControlException', 'Permission denied'));
+    const client = clientOf([(await serve(NOT_THERE)).address, denied.address]);
+    expect(await failureOf(client.status('/f', {}))).toMatchObject({ trouble: 'denied' });
+  });
+
+  test('one that has nothing to delete, or to rename, is not believed when another one has', async () => {
+    const [woken, active] = [await serve(json(200, { boolean: false })), await serve(json(200, { boolean: true }))];
+    expect(await clientOf([woken.address, active.address]).delete('/f', { recursive: false })).toBe(true);
+    expect(await clientOf([woken.address, active.address]).rename('/f', '/g', {})).toBe(true);
+    const standby = await serve(STANDBY);
+    expect(await clientOf([woken.address, standby.address]).delete('/f', { recursive: false })).toBe(false);
   });
 
   test.each([
@@ -239,6 +269,29 @@ describe('who asks', () => {
     expect(error.message).toContain('no ticket');
     expect(server.asked).toEqual([]);
   });
+
+  test.each([
+    ['a line end in it', () => ({ authorization: 'Negotiate a\n' })],
+    ['nothing for a header', () => ({ authorization: undefined })],
+    ['nothing at all', () => undefined],
+  ])('is told when what it gives is no header: %s', async (_, gives) => {
+    const server = await serve(THERE);
+    // what a module gives is its author's word
+    const client = clientOf([server.address], { authorize: gives as unknown as Authorize });
+    for (const running of [client.status('/f', {}), client.create('/f', undefined, {})])
+      expect(await failureOf(running)).toMatchObject({ trouble: 'credentials', mayBeApplied: false });
+    expect(server.asked).toEqual([]);
+  });
+
+  test('is waited for no longer than a NameNode, for a DataNode, too', async () => {
+    const nameNode = await serve(redirectTo(() => 'http://127.0.0.1:9'));
+    let asked = 0;
+    const authorize: Authorize = () => (asked++ === 0 ? {} : new Promise(() => {}));
+    const creating = failureOf(clientOf([nameNode.address], { authorize }).create('/f', undefined, {}));
+    while (asked < 2) await turn();
+    await clock.advance(TIMEOUT_MS);
+    expect(await creating).toMatchObject({ trouble: 'timeout' });
+  });
 });
 
 describe('https', () => {
@@ -261,10 +314,8 @@ describe('https', () => {
   });
 
   test('is still spoken with those that Node knows', async () => {
-    const { ca = [] } = await tlsOf(settingsOf({ nameNodes: [], caFile: CERT_FILE }));
-    expect(ca.slice(0, -1)).toEqual(getCACertificates());
-    expect(ca.at(-1)).toBe(await readFile(CERT_FILE, 'utf8'));
-    expect((await tlsOf(settingsOf({ nameNodes: [] }))).ca).toBeUndefined();
+    expect(trustedBeside('own')).toEqual([...getCACertificates(), 'own']);
+    expect(await tlsOf(settingsOf({ nameNodes: [] }))).toEqual({});
   });
 
   test('shows a certificate where the server asks for one', async () => {
@@ -272,6 +323,16 @@ describe('https', () => {
     expect(await failureOf(head(server.address, { caFile: CERT_FILE }))).toMatchObject({ trouble: expect.any(String) });
     const files = { caFile: CERT_FILE, certFile: CERT_FILE, keyFile: KEY_FILE };
     expect(await head(server.address, files)).toMatchObject({ bytes: 3 });
+  });
+
+  test.each([
+    ['a key that is none', { certFile: CERT_FILE, keyFile: CERT_FILE }],
+    ['a certificate that is none', { certFile: KEY_FILE, keyFile: KEY_FILE }],
+  ])('is told when a file of it is something else: %s', async (_, files) => {
+    await expect(head('https://127.0.0.1:1', files)).rejects.toMatchObject({
+      code: 'STORE_MISCONFIGURED',
+      message: expect.stringContaining('can not be used'),
+    });
   });
 
   test('is told when a file of it can not be read', async () => {
@@ -290,7 +351,7 @@ describe('https', () => {
       request.on('end', () => response.writeHead(201).end());
     }, 'server');
     const nameNode = await serve(redirectTo(() => dataNode.address));
-    const client = clientOf([nameNode.address], { tls: { ca: [await readFile(CERT_FILE, 'utf8')] } });
+    const client = clientOf([nameNode.address], { tls: await tlsOf(settingsOf({ nameNodes: [], caFile: CERT_FILE })) });
     expect(Buffer.from(await client.read('/f', 0, 3, {})).toString()).toBe('abc');
     const write = await client.create('/f', undefined, {});
     await write.write(Buffer.from('abc'), {});
@@ -478,6 +539,18 @@ describe('data', () => {
       })(),
     );
     expect(failure).toMatchObject({ trouble: 'full', code: 'DSQuotaExceededException' });
+  });
+
+  test('is not written when it was answered before all had been sent, whatever the answer', async () => {
+    const { client } = await withDataNode((request, response) => {
+      request.once('data', () => {
+        request.resume();
+        response.writeHead(201).end();
+      });
+    });
+    const write = await client.create('/f', undefined, {});
+    for (let i = 0; i < 32; i++) await write.write(Buffer.alloc(1 << 20), {});
+    expect(await failureOf(write.end({}))).toMatchObject({ trouble: 'server', mayBeApplied: true });
   });
 
   test('that is not taken is given up', async () => {

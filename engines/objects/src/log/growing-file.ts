@@ -121,6 +121,8 @@ export class GrowingFile {
     try {
       await store.append(keyOf(object), from, body, options);
     } catch (error) {
+      // surely not there: the name is as good for the next try
+      if (from === 0 && isStorageError(error) && error.outcome === 'none') throw error;
       if (from === 0) this.#options.doubt(object);
       this.#roll();
       throw error;

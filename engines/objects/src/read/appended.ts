@@ -9,19 +9,20 @@ export function appendedKey(key: string, from: number | undefined): string {
 }
 
 export function isAppended(key: string): boolean {
-  return key.includes(MARK);
+  return MARKED.test(key);
 }
 
-/** In no name of an object. */
+/** Of an object no name ends so; a prefix may hold whatever it likes. */
 const MARK = '#';
+const MARKED = /#(\d+)$/;
 
 /** Reads of a store that know what was appended. */
 export function readsOf(store: SteadyStore): Pick<SteadyStore, 'getRange' | 'getTail'> {
   return {
     getRange: (key, at, bytes, options) => {
-      const mark = key.lastIndexOf(MARK);
-      if (mark < 0) return store.getRange(key, at, bytes, options);
-      return store.getRange(key.slice(0, mark), Number(key.slice(mark + 1)) + at, bytes, options);
+      const mark = MARKED.exec(key);
+      if (mark === null) return store.getRange(key, at, bytes, options);
+      return store.getRange(key.slice(0, mark.index), Number(mark[1]) + at, bytes, options);
     },
     getTail: (key, bytes, options) => store.getTail(key, bytes, options),
   };

@@ -44,7 +44,8 @@ const MOST_DAMAGED = 3;
 type Request = (typeof requestName)[number];
 
 interface RequestOptions<T> extends SteadyOptions {
-  readonly bytesOut?: number;
+  /** Asked when the request has ended. */
+  readonly bytesOut?: () => number;
   readonly bytesIn?: (result: T) => number;
 }
 
@@ -73,7 +74,7 @@ class Steady implements SteadyStore {
     const bytes = body.reduce((sum, { length }) => sum + length, 0);
     let mayArrive = false;
     try {
-      await this.#again('PUT', key, { ...options, bytesOut: bytes }, async (signal) => {
+      await this.#again('PUT', key, { ...options, bytesOut: () => bytes }, async (signal) => {
         const ifAbsent = this.#parts.isConditional();
         try {
           await this.#store.put(key, body, { uid, signal, ...(ifAbsent ? { ifAbsent } : {}) });
@@ -140,9 +141,15 @@ class Steady implements SteadyStore {
     options: SteadyOptions = {},
   ): Promise<void> {
     const files = this.#files();
-    const bytesOut = Array.isArray(body) ? body.reduce((sum: number, { length }: Uint8Array) => sum + length, 0) : 0;
-    await this.#again('PUT', key, { ...options, patienceMs: 0, bytesOut }, (signal) =>
-      files.append(key, at, body, { signal }),
+    let sent = 0;
+    const counted = async function* (): AsyncGenerator<Uint8Array> {
+      for await (const chunk of body) {
+        sent += chunk.length;
+        yield chunk;
+      }
+    };
+    await this.#again('PUT', key, { ...options, patienceMs: 0, bytesOut: () => sent }, (signal) =>
+      files.append(key, at, counted(), { signal }),
     );
   }
 
@@ -167,12 +174,17 @@ class Steady implements SteadyStore {
         const upload = await this.#again('POST', key, steady, (signal) =>
           this.#store.beginUpload(key, { uid, signal }),
         );
-        await begun(upload);
+        try {
+          await begun(upload);
+        } catch (error) {
+          await this.abortUpload(key, upload, { ...steady, patienceMs: 0 }).catch(() => {}); // nobody else knows it
+          throw error;
+        }
         return upload;
       },
       part: (upload, part, body) => {
-        const bytesOut = body.reduce((sum, { length }) => sum + length, 0);
-        return this.#again('PUT', key, { ...steady, bytesOut }, (signal) =>
+        const bytes = body.reduce((sum, { length }) => sum + length, 0);
+        return this.#again('PUT', key, { ...steady, bytesOut: () => bytes }, (signal) =>
           this.#store.putPart(key, upload, part, body, { signal }),
         );
       },
@@ -313,14 +325,18 @@ class Steady implements SteadyStore {
     const { meter, clock } = this.#parts;
     const began = clock.monotonic();
     const seconds = (): number => (clock.monotonic() - began) / 1000;
-    const { for: shares, bytesOut = 0, bytesIn } = options;
+    const { for: shares, bytesOut = () => 0, bytesIn } = options;
     try {
       const result = await run(signal);
-      meter.count(request, { result: 'ok', seconds: seconds(), bytesOut, bytesIn: bytesIn?.(result) ?? 0 }, shares);
+      meter.count(
+        request,
+        { result: 'ok', seconds: seconds(), bytesOut: bytesOut(), bytesIn: bytesIn?.(result) ?? 0 },
+        shares,
+      );
       return result;
     } catch (error) {
       const result = error instanceof StoreError ? error.trouble : 'error';
-      meter.count(request, { result, seconds: seconds(), bytesOut, bytesIn: 0 }, shares);
+      meter.count(request, { result, seconds: seconds(), bytesOut: bytesOut(), bytesIn: 0 }, shares);
       throw error;
     }
   }

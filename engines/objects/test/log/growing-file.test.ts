@@ -92,6 +92,16 @@ describe('a file that grows', () => {
     expect(told).toEqual(['doubt file-1', 'opened file-2']);
   });
 
+  test('that is surely not there leaves its name to the next try', async () => {
+    const refused: Attempt = async () => {
+      throw new StorageError('STORE_UNAVAILABLE', 'standby', { outcome: 'none', retryable: true });
+    };
+    const { file, tried, told, settled } = world([refused, refused]);
+    await settled(file.append(four, {}));
+    expect(tried).toEqual(['file-1 at 0', 'file-1 at 0', 'file-1 at 0']);
+    expect(told).toEqual(['opened file-1']);
+  });
+
   test('does not try what will never pass again', async () => {
     const { file, tried, settled } = world([fails('STORE_MISCONFIGURED')]);
     await expect(settled(file.append(four, {}))).rejects.toMatchObject({ code: 'STORE_MISCONFIGURED' });

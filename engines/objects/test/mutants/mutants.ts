@@ -139,7 +139,7 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
       },
       {
         file: 'sweeper.ts',
-        from: 'if ((its !== life.name && alive.has(its)) || objects.isOwnFile(object)) continue;',
+        from: 'if ((its !== life.name && alive.has(its)) || own.has(object)) continue;',
         to: 'if (its === "") continue;',
       },
       { file: 'sweeper.ts', from: 'if (now - this.#lookedAt >= LOOK_EVERY_MS) {', to: 'if (now >= this.#lookedAt) {' },
@@ -236,8 +236,8 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
     changes: [
       {
         file: 'objects.ts',
-        from: 'if (this.#growing.has(object) || this.#pins.has(object)) return;',
-        to: 'if (this.#growing.has(object)) return;',
+        from: 'return this.#growing.has(object) || this.#pins.has(object);',
+        to: 'return this.#growing.has(object);',
       },
     ],
   },
@@ -248,8 +248,8 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
     changes: [
       {
         file: 'objects.ts',
-        from: 'if (this.#growing.has(object) || this.#pins.has(object)) return;',
-        to: 'if (this.#pins.has(object)) return;',
+        from: 'return this.#growing.has(object) || this.#pins.has(object);',
+        to: 'return this.#pins.has(object);',
       },
     ],
   },
