@@ -43,7 +43,8 @@ export async function freePorts(): Promise<HdfsPorts> {
   for (const name of PORT_NAMES) {
     for (;;) {
       const server = createServer();
-      const port = randomInt(12_000, 32_000);
+      // processes that ask at the same time ask for others
+      const port = randomInt(500) + 12_000 + 500 * (process.pid % 40);
       const listens = await new Promise<boolean>((resolve) => {
         server.once('listening', () => resolve(true)).once('error', () => resolve(false));
         server.listen(port, HOST);

@@ -1,4 +1,5 @@
 import { dirname, relative, resolve } from 'node:path';
+import { NO_ARCHIVE } from '../adapter.ts';
 import { RobustError } from '../errors.ts';
 import { type LoadedPlugin, loadBroker, loadEngine, type PluginTable } from '../plugin/load.ts';
 import type { JsonSchema } from '../plugin/schema.ts';
@@ -194,10 +195,15 @@ async function at<T>(draft: Draft, path: Path, run: () => Promise<T>): Promise<T
 
 function unknownEngines(draft: Draft, values: CoreValues): ConfigIssue[] {
   const names = Object.keys(values.engines);
-  const uses: Path[] = [['defaults', 'engine'], ...values.topics.map((_, i) => ['topics', i, 'engine'])];
+  const places: Path[] = [['defaults'], ...values.topics.map((_, i): Path => ['topics', i])];
+  const uses = places.flatMap((place): Path[] => [
+    [...place, 'engine'],
+    [...place, 'archive', 'to'],
+  ]);
   return uses.flatMap((path): ConfigIssue[] => {
     const name = draft.get(path);
     if (typeof name !== 'string' || names.includes(name)) return [];
+    if (name === NO_ARCHIVE && path.at(-1) === 'to') return [];
     const hint = didYouMean(name, names);
     return [
       {

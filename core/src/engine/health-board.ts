@@ -42,7 +42,7 @@ export class HealthBoard {
 
   #sayAgain(): void {
     this.#silence = undefined;
-    if (this.last.detail === this.#said.detail) return;
+    if (reasonOf(this.last) === reasonOf(this.#said)) return;
     this.#sayNow();
     this.#silence = this.#clock.timer(SAY_AGAIN_MS, () => this.#sayAgain());
   }
@@ -51,4 +51,9 @@ export class HealthBoard {
     this.#said = this.last;
     this.#say(this.last);
   }
+}
+
+/** Names of files, numbers and times in it are no news. */
+function reasonOf({ detail }: EngineHealth): string {
+  return detail.replace(/[\w-]*\d[\w-]*/g, '#');
 }

@@ -46,6 +46,16 @@ const wrong: Readonly<Record<string, readonly [Given, string]>> = {
     { yaml: 'engines: {hot: {use: memory}}\ntopics:\n  - {match: a, engine: hto}' },
     'CONFIG_ENGINE_UNKNOWN robust.yaml:3:24: topics[0].engine: "hto" is not the name of an engine instance. Did you mean hot?',
   ],
+  'an archive that is not there': [
+    {
+      yaml: 'engines: {hot: {use: memory}}\ntopics:\n  - {match: b, archive: {to: none}}\n  - {match: a, archive: {to: hto}}',
+    },
+    'CONFIG_ENGINE_UNKNOWN robust.yaml:4:30: topics[1].archive.to: "hto" is not the name of an engine instance. Did you mean hot?',
+  ],
+  'a default archive that is not there': [
+    { yaml: 'defaults: {archive: {to: lake}}' },
+    'CONFIG_ENGINE_UNKNOWN robust.yaml:1:26: defaults.archive.to: "lake" is not the name of an engine instance',
+  ],
   'a bad instance name': [
     { yaml: 'engines: {"Hot!": {use: memory}}' },
     'CONFIG_VALUE robust.yaml:1:11: engines.Hot!: the name "Hot!" is not allowed here',

@@ -247,12 +247,14 @@ describe('opening an engine instance', () => {
     expect(logged).toEqual([{ engine: 'hot', status: 'failed', detail: 'gone' }]);
     await world.clock.advance(10_000);
     expect(logged.splice(0)).toMatchObject([{ detail: 'gone' }, { detail: 'still' }]);
-    for (const detail of ['still', 'for another reason', 'for a third']) ctx?.health({ status: 'failed', detail });
+    ctx?.health({ status: 'failed', detail: 'still' });
+    await world.clock.advance(10_000);
+    for (const detail of ['for another reason', 'for a third, of file-1']) ctx?.health({ status: 'failed', detail });
     expect(logged).toEqual([]);
     await world.clock.advance(10_000);
-    expect(logged.splice(0)).toMatchObject([{ detail: 'for a third' }]);
+    expect(logged.splice(0)).toMatchObject([{ detail: 'for a third, of file-1' }]);
     await world.clock.advance(10_000);
-    ctx?.health({ status: 'failed', detail: 'for a third' });
+    ctx?.health({ status: 'failed', detail: 'for a third, of file-2' });
     await world.clock.advance(10_000);
     expect(logged).toEqual([]);
     ctx?.health({ status: 'ok', detail: '' });

@@ -38,12 +38,14 @@ export const HINTS: Hints = {
   unreachable:
     'Check nameNodes and the network; DataNodes are reached by the names that the NameNode gives, which have to be known and open here',
   timeout: 'HDFS is slow or gone: check its NameNodes and DataNodes, or raise nameNodeTimeoutMs and requestTimeoutMs',
+  gone: 'The directory of this cluster was renamed or deleted: bring it back, by its name, out of the trash or a snapshot',
   'not-active': 'Name all NameNodes of the cluster in nameNodes, and see that one of them is active',
   'read-only':
     'The NameNode is in safe mode: it ends by itself after a start, else with `hdfs dfsadmin -safemode leave`',
   server: "Look into the NameNode's and the DataNodes' own logs, and whether DataNodes run and have room",
   full: 'Free space on the DataNodes, or raise the quota of the directory',
-  denied: 'Let this user read and write the directory: hdfs dfs -chown, or another user',
+  denied:
+    'Let this user read and write the directory of the setting path: hdfs dfs -mkdir -p and hdfs dfs -chown, or another user',
   credentials: 'Set user, delegationToken, authorize or caFile to what the cluster asks for',
   expired: 'Get a new delegation token, and set delegationToken to it',
   refused: 'Check nameNodes and path: what answers there does not take requests of WebHDFS',

@@ -30,6 +30,11 @@ export class Paths {
     return `${root}/${first}/${rest.join(SLASH)}`;
   }
 
+  /** The mark of the cluster that an object belongs to. */
+  markOf(key: string): string {
+    return `${this.rootOf(this.#split(key).cluster)}/medium`;
+  }
+
   /** The directory of a cluster. */
   rootOf(cluster: string): string {
     return `${this.#path}/${this.#prefix}${cluster}`;

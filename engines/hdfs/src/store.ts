@@ -32,6 +32,8 @@ export interface HdfsStoreOptions {
 
 interface Upload {
   readonly write: FileWrite;
+  /** Sent. */
+  bytes: number;
   readonly uid: string;
   /** Parts in the order in which they were given. */
   last: Promise<void>;
@@ -46,6 +48,8 @@ export class HdfsStore implements FileStore {
   readonly #client: WebHdfs;
   readonly #paths: Paths;
   readonly #directories = new Set<string>();
+  /** Clusters whose mark was seen: as long as it is gone nothing is made there anew. */
+  readonly #marked = new Set<string>();
   readonly #uploads = new Map<string, Upload>();
   /** Paths in the work folder that could not be deleted. */
   readonly #left = new Set<string>();
@@ -68,11 +72,12 @@ export class HdfsStore implements FileStore {
     const options = callOptions(signal);
     const temporary = this.#temporary(uid);
     await this.#orLeft(temporary, async () => {
-      await this.#create(temporary, body, options);
+      await this.#create(temporary, key, body, options);
       await this.#mark(temporary, uid, options);
-      if (ifAbsent === true) await this.#publish(temporary, this.#paths.of(key), options);
-      else await this.#replace(temporary, this.#paths.of(key), options);
+      if (ifAbsent === true) await this.#publish(temporary, key, options);
+      else await this.#replace(temporary, key, options);
     });
+    this.#seen(key);
   }
 
   async append(
@@ -90,9 +95,9 @@ export class HdfsStore implements FileStore {
     }
     const temporary = this.#temporary('file');
     await this.#orLeft(temporary, async () => {
-      await this.#create(temporary, body, options);
+      await this.#create(temporary, key, body, options);
       try {
-        await this.#publish(temporary, path, options);
+        await this.#publish(temporary, key, options);
       } catch (error) {
         // nobody else makes a file of this name: another NameNode had renamed it before its answer was lost
         if (!isTrouble(error, 'exists')) throw error;
@@ -112,6 +117,7 @@ export class HdfsStore implements FileStore {
     const path = this.#paths.of(key);
     const found = await this.#client.status(path, options);
     if (found === undefined) throw new StoreError('not-found', `${path} is not there`, { mayBeApplied: false });
+    this.#seen(key);
     const size = found.length;
     const wanted = Math.min(bytes, size);
     if (wanted === 0) return { bytes: new Uint8Array(0), size };
@@ -158,11 +164,21 @@ export class HdfsStore implements FileStore {
     await this.#client.delete(this.#paths.of(folder).replace(/\/$/, ''), { ...options, recursive: true });
   }
 
-  async beginUpload(_key: string, { uid, signal }: PutOptions): Promise<string> {
+  async beginUpload(key: string, { uid, signal }: PutOptions): Promise<string> {
     const path = this.#temporary(uid);
+    const options = callOptions(signal);
     return await this.#orLeft(path, async () => {
-      const write = await this.#client.create(path, this.#options.replication, callOptions(signal));
-      this.#uploads.set(path, { write, uid, last: Promise.resolve(), parts: 0, isWritten: false, isMarked: false });
+      await this.#within(path, key, options);
+      const write = await this.#client.create(path, this.#options.replication, options);
+      this.#uploads.set(path, {
+        write,
+        bytes: 0,
+        uid,
+        last: Promise.resolve(),
+        parts: 0,
+        isWritten: false,
+        isMarked: false,
+      });
       return path;
     });
   }
@@ -178,7 +194,10 @@ export class HdfsStore implements FileStore {
     if (part !== found.parts + 1) throw noUpload(key, `part ${part} comes behind part ${found.parts}`);
     found.parts = part;
     const writing = found.last.then(async () => {
-      for (const chunk of body) await found.write.write(chunk, options);
+      for (const chunk of body) {
+        await found.write.write(chunk, options);
+        found.bytes += chunk.length;
+      }
     });
     found.last = writing;
     writing.catch(() => this.#uploads.delete(upload)); // no later part can make good for it
@@ -199,10 +218,11 @@ export class HdfsStore implements FileStore {
       try {
         await found.last;
         await found.write.end(options);
+        await this.#checkEnd(upload, found.bytes, options);
         found.isWritten = true;
       } catch (error) {
         this.#uploads.delete(upload);
-        throw error;
+        throw this.#withoutDirectory(upload, error);
       }
     }
     if (!found.isMarked) {
@@ -210,7 +230,7 @@ export class HdfsStore implements FileStore {
       found.isMarked = true;
     }
     try {
-      await this.#publish(upload, this.#paths.of(key), options);
+      await this.#publish(upload, key, options);
     } catch (error) {
       // the answer to an earlier rename was lost
       const isOurs = isTrouble(error, 'exists') && (await this.head(key, options))?.uid === found.uid;
@@ -268,17 +288,31 @@ export class HdfsStore implements FileStore {
 
   async #create(
     path: string,
+    key: string,
     body: readonly Uint8Array[] | AsyncIterable<Uint8Array>,
     options: CallOptions,
   ): Promise<void> {
+    await this.#within(path, key, options);
     try {
-      await writeAll(await this.#client.create(path, this.#options.replication, options), body, options);
+      const write = await this.#client.create(path, this.#options.replication, options);
+      await this.#checkEnd(path, await writeAll(write, body, options), options);
     } catch (error) {
-      throw onlyTemporary(error);
+      throw onlyTemporary(this.#withoutDirectory(path, error));
     }
   }
 
-  /** What leads to it leads to the right place. @throws conflict when somebody else has cut the file, or written to it */
+  /** The directory of a file that was just made is gone: next time it is made again, if it may be. */
+  #withoutDirectory(path: string, error: unknown): unknown {
+    if (!isTrouble(error, 'not-found')) return error;
+    this.#directories.delete(directoryOf(path));
+    return new StoreError('conflict', `The directory of ${path} is gone`, { mayBeApplied: false, cause: error });
+  }
+
+  #seen(key: string): void {
+    if (this.#paths.markOf(key) === this.#paths.of(key)) this.#marked.add(this.#paths.markOf(key));
+  }
+
+  /** All that was sent is there, and no more. @throws conflict when something on the way, or somebody else, has cut or written to it */
   async #checkEnd(path: string, bytes: number, options: CallOptions): Promise<void> {
     const found = await this.#client.status(path, options);
     if (found?.length === bytes) return;
@@ -308,8 +342,9 @@ export class HdfsStore implements FileStore {
   }
 
   /** @throws exists */
-  async #publish(from: string, to: string, options: CallOptions): Promise<void> {
-    await this.#within(to, options);
+  async #publish(from: string, key: string, options: CallOptions): Promise<void> {
+    const to = this.#paths.of(key);
+    await this.#within(to, key, options);
     if (await this.#client.rename(from, to, options)) return;
     if ((await this.#client.status(to, options)) !== undefined)
       throw new StoreError('exists', `${to} is there`, { mayBeApplied: false });
@@ -318,8 +353,9 @@ export class HdfsStore implements FileStore {
     throw new StoreError('conflict', `${from} could not be renamed to ${to}`, { mayBeApplied: false });
   }
 
-  async #replace(from: string, to: string, options: CallOptions): Promise<void> {
-    await this.#within(to, options);
+  async #replace(from: string, key: string, options: CallOptions): Promise<void> {
+    const to = this.#paths.of(key);
+    await this.#within(to, key, options);
     try {
       await this.#client.replace(from, to, options);
     } catch (error) {
@@ -330,9 +366,13 @@ export class HdfsStore implements FileStore {
     }
   }
 
-  async #within(path: string, options: CallOptions): Promise<void> {
+  /** @throws gone when the mark of the cluster is: a tree made anew beside it would be taken for another cluster's at the next start */
+  async #within(path: string, key: string, options: CallOptions): Promise<void> {
     const directory = directoryOf(path);
     if (this.#directories.has(directory)) return;
+    const mark = this.#paths.markOf(key);
+    if (this.#marked.has(mark) && (await this.#client.status(mark, options)) === undefined)
+      throw new StoreError('gone', `${mark}, which was there, is not`, { mayBeApplied: false });
     await this.#client.makeDirectory(directory, options);
     if (this.#directories.size >= MAX_DIRECTORIES) this.#directories.clear();
     this.#directories.add(directory);

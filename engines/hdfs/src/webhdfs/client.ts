@@ -48,9 +48,9 @@ interface Answer {
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 type Parameters = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Of a NameNode: a directory of some ten thousand files. */
-const MAX_JSON_BYTES = 64 * 1024 * 1024;
-const MAX_ERROR_BYTES = 256 * 1024;
+/** Of a NameNode: a directory of some ten thousand files; more takes seconds to be parsed. */
+const MAX_LIST_BYTES = 16 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 256 * 1024;
 const WRITE_BYTES = 4 * 1024 * 1024;
 
 export class WebHdfs {
@@ -136,6 +136,8 @@ export class WebHdfs {
       const found = await this.#location('GET', 'OPEN', path, { offset: at, length: bytes }, { signal: abort });
       const response = found instanceof URL ? await this.#ask('GET', found, what, abort) : found;
       if (response.statusCode !== 200) throw await errorOf(response, what);
+      const giveUp = (): void => void response.destroy();
+      abort.addEventListener('abort', giveUp, { once: true });
       const body = await bodyOf(response, bytes, what);
       if (body.length === bytes) return body;
       throw new StoreError('truncated', `${what}: ${body.length} bytes from ${at}, not ${bytes}`, {
@@ -144,9 +146,9 @@ export class WebHdfs {
     });
   }
 
-  /** A file that is written piece by piece; there must be none. */
+  /** A file that is written piece by piece; there must be none, but its directory. @throws not-found when the writing ends, without a directory */
   async create(path: string, replication: number | undefined, options: CallOptions): Promise<FileWrite> {
-    return await this.#write('PUT', 'CREATE', path, { overwrite: false, createparent: true, replication }, options);
+    return await this.#write('PUT', 'CREATE', path, { overwrite: false, createparent: false, replication }, options);
   }
 
   /** What is written goes behind what is there. */
@@ -200,7 +202,8 @@ export class WebHdfs {
       const response = await this.#ask(method, this.#url(base, op, path, parameters), `${op} ${path}`, signal);
       const { statusCode = 0, headers } = response;
       if (statusCode === 307 && headers.location !== undefined) {
-        response.resume();
+        // to its end, so that the connection is free again
+        await bodyOf(response, MAX_ANSWER_BYTES, op);
         const location = URL.parse(headers.location, base.href);
         if (location !== null && /^https?:$/.test(location.protocol)) return location;
         // its query may hold a token
@@ -225,7 +228,7 @@ export class WebHdfs {
     return this.#eachNameNode(what, options, async (base, signal) => {
       const response = await this.#ask(method, this.#url(base, op, path, parameters), what, signal);
       if (response.statusCode !== 200) throw await errorOf(response, what);
-      const body = await bodyOf(response, MAX_JSON_BYTES, what);
+      const body = await bodyOf(response, op === 'LISTSTATUS' ? MAX_LIST_BYTES : MAX_ANSWER_BYTES, what);
       const picked = pick(answerOf(body));
       if (picked !== undefined) return picked;
       throw new StoreError('refused', `${what} at ${base.host}: the answer is none of WebHDFS`, { mayBeApplied: true });
@@ -382,7 +385,8 @@ export class FileWrite {
         throw new StoreError('server', `${this.#what}: it was answered before all had been sent`, {
           mayBeApplied: true,
         });
-      response.resume();
+      // what may follow is of no use, and nobody waits for its end
+      this.destroy();
     });
   }
 
@@ -426,6 +430,7 @@ function isStatus(value: unknown): value is FileStatus {
     typeof pathSuffix === 'string' &&
     typeof type === 'string' &&
     Number.isSafeInteger(length) &&
+    (length as number) >= 0 &&
     Number.isSafeInteger(modificationTime)
   );
 }
@@ -442,7 +447,7 @@ function isAttribute(entry: unknown): entry is Attribute {
 
 async function errorOf(response: IncomingMessage, what: string): Promise<StoreError> {
   const { statusCode = 0 } = response;
-  const body = await bodyOf(response, MAX_ERROR_BYTES, what).catch(() => Buffer.alloc(0));
+  const body = await bodyOf(response, MAX_ANSWER_BYTES, what).catch(() => Buffer.alloc(0));
   return remoteError(what, statusCode, remoteOf(body));
 }
 

@@ -64,6 +64,8 @@ function troubleOf({ exception, message }: RemoteException, status: number): Sto
   if (/is expired|has expired/.test(message) && BY_EXCEPTION[name] === 'credentials') return 'expired';
   // a proxied user's StandbyException comes wrapped
   if (/StandbyException|Operation category \w+ is not supported in state standby/.test(message)) return 'not-active';
+  // who has no rights of a superuser is told so when a part of the path is a file
+  if (/\(is not a directory\)/i.test(message)) return 'refused';
   const known = BY_EXCEPTION[name];
   if (known !== undefined) return known;
   if (/Offset=\d+ out of the range/.test(message)) return 'truncated';

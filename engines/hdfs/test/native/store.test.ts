@@ -109,6 +109,35 @@ describe('HDFS as a store of files', () => {
     },
   );
 
+  test('makes nothing anew where the directory of a cluster was moved away, and goes on when it is back', async () => {
+    const own = await open();
+    own.workIn('moved/tmp/1-1/');
+    await own.put('moved/medium', [Buffer.from('moved')], { uid: 'u', ifAbsent: true });
+    await own.append('moved/ab12/log/x', 0, [Buffer.from('one,')]);
+    const move = async (from: string, to: string): Promise<void> => {
+      const answer = await at(server.nameNode, 'PUT', `/robust/${from}?op=RENAME&destination=/robust/${to}`);
+      expect(Buffer.from(answer.body).toString()).toContain('true');
+    };
+    await move('moved', 'aside');
+    for (const name of ['ab34/seg/y', 'cd56/seg/z']) {
+      const writes = [
+        () => own.put(`moved/${name}`, [Buffer.from('x')], { uid: 'u' }),
+        () => own.append(`moved/${name}`, 0, [Buffer.from('x')]),
+        async () => await own.beginUpload(`moved/${name}`, { uid: 'u' }),
+      ];
+      for (const write of writes) {
+        // the first to notice that its folder is gone tries again
+        const trouble = await troubleOf(write());
+        expect(trouble === 'conflict' ? await troubleOf(write()) : trouble).toBe('gone');
+      }
+    }
+    await move('aside', 'moved');
+    await own.append('moved/ab12/log/x', 4, [Buffer.from('two')]);
+    await own.put('moved/cd56/seg/z', [Buffer.from('x')], { uid: 'u' });
+    expect(Buffer.from(await own.getRange('moved/ab12/log/x', 0, 7)).toString()).toBe('one,two');
+    own.close();
+  });
+
   test('writes, marks and reads below names of all kinds', async () => {
     const prefix = "team's +%41&?#;= ü/";
     const strange = await open({ path: '/some place', prefix });

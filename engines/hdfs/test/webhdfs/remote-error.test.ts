@@ -5,6 +5,7 @@ import { remoteError } from '../../src/webhdfs/remote-error.ts';
 const ANSWERS = [
   ['not-found', 404, 'FileNotFoundException', 'File does not exist: /d/none'],
   ['not-found', 404, 'FileNotFoundException', 'Path is not a file: /d'],
+  ['refused', 403, 'AccessControlException', '/robust/afile (is not a directory)'],
   ['exists', 403, 'FileAlreadyExistsException', '/d/f for client 127.0.0.1 already exists'],
   ['truncated', 403, 'IOException', 'Offset=50 out of the range [0, 5); OPEN, path=/d/f'],
   [

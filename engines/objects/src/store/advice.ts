@@ -75,6 +75,11 @@ const ADVICE: Readonly<Record<StoreTrouble, Advice>> = {
     retryable: false,
     hint: 'Create it, or correct the setting that names it',
   },
+  gone: {
+    code: 'STORE_UNAVAILABLE',
+    retryable: true,
+    hint: 'Somebody else has moved or deleted the place where the objects lie: bring it back',
+  },
   'wrong-region': {
     code: 'STORE_MISCONFIGURED',
     retryable: false,
@@ -125,6 +130,7 @@ export function isPassing(trouble: StoreTrouble): boolean {
 }
 
 const PASSING: ReadonlySet<StoreTrouble> = new Set([
+  'gone',
   'conflict',
   'slow-down',
   'unreachable',

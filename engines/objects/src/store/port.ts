@@ -143,6 +143,8 @@ export type StoreTrouble =
   /** 301 PermanentRedirect, AuthorizationHeaderMalformed: the bucket lies in another region. */
   | 'wrong-region'
   /** NoSuchUpload. */
+  /** The place where everything lies was there, and is not. */
+  | 'gone'
   | 'no-upload'
   /** Whoever called gave up. */
   | 'aborted'

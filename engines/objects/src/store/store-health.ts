@@ -11,7 +11,7 @@ export interface StoreHealthOptions {
   check(access: Access): Promise<unknown>;
 }
 
-const FIRST_CHECK_MS = 5000;
+const FIRST_CHECK_MS = 2000;
 const MAX_CHECK_MS = 60_000;
 
 /** About the store, not about one object or one request. */
@@ -27,6 +27,7 @@ const TROUBLES: ReadonlySet<StoreTrouble> = new Set([
   'credentials',
   'expired',
   'clock-skew',
+  'gone',
   'no-bucket',
   'wrong-region',
   'refused',
@@ -47,7 +48,13 @@ export class StoreHealth {
   }
 
   isWell(access: Access): void {
-    if (this.#wrong.delete(access)) this.#tell();
+    if (!this.#wrong.delete(access)) return;
+    this.#tell();
+    // what else was wrong may be well, too, and nobody may ask for long
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#nextMs = FIRST_CHECK_MS;
+    this.#arm();
   }
 
   /** A request has failed for good. */
