@@ -65,8 +65,8 @@ function checkArchive(
       hint: `Configured are: ${[...engines.keys()].join(', ')}`,
     });
   if (target === engine)
-    throw new StorageError('TOPIC_INVALID', `the topic is on ${to} already: it can not be archived there`, {
-      hint: 'Name another engine instance, or none',
+    throw new StorageError('TOPIC_INVALID', `engine and archive.to are both ${to}: what lies there already is not archived there`, {
+      hint: 'Say archive.to none (--archive-to none), or name another engine instance for one of the two',
     });
   if (target.capabilities.maxBatchBytes < settings.maxMessageBytes)
     throw new StorageError(
