@@ -5,7 +5,8 @@ export default defineConfig({
   test: {
     include: ['engines/*/test/native/**/*.test.ts', 'test/native/**/*.test.ts'],
     maxWorkers: 2,
-    testTimeout: 120_000,
+    // daemons of Java take their time on a full machine
+    testTimeout: 240_000,
     hookTimeout: 60_000,
   },
 });

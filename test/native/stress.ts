@@ -100,7 +100,7 @@ export async function underStress(lake: EngineSettings, disturb: (stage: Stage) 
         problems,
         ready,
         says: async (what) => {
-          await vi.waitFor(async () => expect(await problems()).toMatch(what), { timeout: 40_000, interval: 50 });
+          await vi.waitFor(async () => expect(await problems()).toMatch(what), { timeout: 100_000, interval: 50 });
           // the log hears of another reason for the same state every ten seconds
           await vi.waitFor(() => expect(log.text).toMatch(what), { timeout: 20_000 });
         },

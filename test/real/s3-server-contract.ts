@@ -61,8 +61,11 @@ export function serverContract(name: string, start: () => Promise<S3Server>): vo
         () => 'answered',
         () => 'silent',
       );
-      expect(await asked).toBe('silent');
-      await server.resume();
+      try {
+        expect(await asked).toBe('silent');
+      } finally {
+        await server.resume();
+      }
       expect(await get('paused')).toBe('before');
     });
 

@@ -7,6 +7,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { stopProcess } from './stop-process.ts';
 
 /** A real S3 server that a test has to itself. */
 export interface S3Server {
@@ -148,7 +149,7 @@ class NativeServer implements NativeS3Server {
   }
 
   async pause(): Promise<void> {
-    this.#child?.kill('SIGSTOP');
+    if (this.#child?.pid !== undefined) await stopProcess(this.#child.pid);
   }
 
   async resume(): Promise<void> {
