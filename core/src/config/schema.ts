@@ -202,7 +202,11 @@ export const CORE_SCHEMA: JsonSchema = {
     }),
     storage: section('Tuning of the storage layer', {
       deleteGraceMs: duration('How long a replaced or dropped segment stays readable', 60_000, 0),
-      maintenanceIntervalMs: duration('Time between two rounds of retention, merging, compaction, archiving and moves to another engine', 30_000, 10),
+      maintenanceIntervalMs: duration(
+        'Time between two rounds of retention, merging, compaction, archiving and moves to another engine',
+        30_000,
+        10,
+      ),
       recoverTimeoutMs: duration('How long an append waits for the recovery of a failed writer', 10_000),
       movesAtOnce: {
         type: 'integer',

@@ -65,9 +65,13 @@ function checkArchive(
       hint: `Configured are: ${[...engines.keys()].join(', ')}`,
     });
   if (target === engine)
-    throw new StorageError('TOPIC_INVALID', `engine and archive.to are both ${to}: what lies there already is not archived there`, {
-      hint: 'Say archive.to none (--archive-to none), or name another engine instance for one of the two',
-    });
+    throw new StorageError(
+      'TOPIC_INVALID',
+      `engine and archive.to are both ${to}: what lies there already is not archived there`,
+      {
+        hint: 'Say archive.to none (--archive-to none), or name another engine instance for one of the two',
+      },
+    );
   if (target.capabilities.maxBatchBytes < settings.maxMessageBytes)
     throw new StorageError(
       'NOT_SUPPORTED',
