@@ -30,6 +30,12 @@ async function readyz(node: RunningNode): Promise<string> {
   return (await fetch(`${urlOf(node)}/readyz`)).text();
 }
 
+async function saysWhy(node: RunningNode, log: Log, code: RegExp, hint: RegExp): Promise<void> {
+  await vi.waitFor(async () => expect(await readyz(node)).toMatch(code), { timeout: 15_000 });
+  expect(await readyz(node)).toMatch(hint);
+  expect(log.text).toMatch(code);
+}
+
 async function configure(cwd: string, lake: EngineSettings): Promise<void> {
   await writeFile(join(cwd, 'robust.yaml'), configFor(lake));
 }
@@ -53,9 +59,7 @@ export async function startsWithout(
     await whileRunning(
       cwd,
       async (node) => {
-        await vi.waitFor(async () => expect(await readyz(node)).toMatch(code), { timeout: 15_000 });
-        expect(await readyz(node)).toMatch(hint);
-        expect(log.text).toMatch(code);
+        await saysWhy(node, log, code, hint);
         expect(log.text).toMatch(hint);
         expect(await (await shardOf(node, 'elsewhere')).append([batch('b')])).toMatchObject({ base: 0 });
         const lake = await shardOf(node, 'lake');
@@ -84,9 +88,7 @@ export async function startsBefore(
     await whileRunning(
       cwd,
       async (node) => {
-        await vi.waitFor(async () => expect(await readyz(node)).toMatch(code), { timeout: 15_000 });
-        expect(await readyz(node)).toMatch(hint);
-        expect(log.text).toMatch(code);
+        await saysWhy(node, log, code, hint);
         await heal();
         const shard = await shardOf(node, 'lake');
         await vi.waitFor(async () => expect(await shard.append([batch('a')])).toMatchObject({ base: 0 }), {

@@ -22,13 +22,11 @@ export class HealthBoard {
   report({ status, detail }: EngineHealth): void {
     this.last = { status, detail };
     for (const listener of this.#listeners) listener(this.last);
-    if (status === this.#said.status) {
-      if (status !== 'ok') this.#silence ??= this.#clock.timer(SAY_AGAIN_MS, () => this.#sayAgain());
-      return;
+    if (status !== this.#said.status) {
+      this.close();
+      this.#sayNow();
     }
-    this.close();
-    this.#sayNow();
-    if (status !== 'ok') this.#silence = this.#clock.timer(SAY_AGAIN_MS, () => this.#sayAgain());
+    if (status !== 'ok') this.#silence ??= this.#clock.timer(SAY_AGAIN_MS, () => this.#sayAgain());
   }
 
   listen(listener: (health: EngineHealth) => void): void {

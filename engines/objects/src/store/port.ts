@@ -142,9 +142,9 @@ export type StoreTrouble =
   | 'no-bucket'
   /** 301 PermanentRedirect, AuthorizationHeaderMalformed: the bucket lies in another region. */
   | 'wrong-region'
-  /** NoSuchUpload. */
   /** The place where everything lies was there, and is not. */
   | 'gone'
+  /** NoSuchUpload. */
   | 'no-upload'
   /** Whoever called gave up. */
   | 'aborted'
