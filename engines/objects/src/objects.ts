@@ -8,8 +8,6 @@ export class ObjectTable {
   readonly #growing = new Set<string>();
   /** How often something was appended to a file that no row leads to yet, or ever will. */
   readonly #pins = new Map<string, number>();
-  /** Files to which this process appends, or has appended what rows may soon lead to: what is known of them here is all there is to know. */
-  readonly #own = new Set<string>();
   readonly #garbage = new Set<string>();
   /** Put requests that failed may still arrive: until then, in monotonic ms. */
   readonly #doubtful = new Map<string, number>();
@@ -23,7 +21,7 @@ export class ObjectTable {
   /** Rows lead to it from the segments with these uids, and from no other. */
   stored(object: string, uids: Iterable<string>): void {
     if (this.#garbage.has(object) || this.#doubtful.has(object)) return;
-    const users = new Set([...(this.#own.has(object) ? (this.#users.get(object) ?? []) : []), ...uids]);
+    const users = new Set([...(this.#isHeld(object) ? (this.#users.get(object) ?? []) : []), ...uids]);
     if (users.size > 0) {
       this.#users.set(object, users);
     } else {
@@ -35,7 +33,6 @@ export class ObjectTable {
   /** A file is there, and will be appended to: it is kept until `closed`, and its users are added up. */
   opened(object: string): void {
     this.#growing.add(object);
-    this.#own.add(object);
   }
 
   /** Nothing is appended any more. */
@@ -59,14 +56,12 @@ export class ObjectTable {
 
   /** From now on users only go, also by what other nodes do: rows say who is left. */
   #settled(object: string): void {
-    if (this.#isHeld(object)) return;
-    this.#own.delete(object);
     if (!this.#users.has(object)) this.#drop(object);
   }
 
   /** Users of it come while rows are read: who reads them learns nothing that is not known here. */
   isOwnFile(object: string): boolean {
-    return this.#own.has(object);
+    return this.#isHeld(object);
   }
 
   /** A put of it that nobody waits for may arrive until then. */
@@ -85,13 +80,13 @@ export class ObjectTable {
     this.#drop(object);
   }
 
+  /** This process appends to the file, or has appended what rows may soon lead to: what is known of it here is all there is to know. */
   #isHeld(object: string): boolean {
     return this.#growing.has(object) || this.#pins.has(object);
   }
 
   #drop(object: string): void {
     if (this.#isHeld(object)) return;
-    this.#own.delete(object);
     const until = this.#strayed.get(object);
     if (until === undefined) this.#garbage.add(object);
     else this.#doubtful.set(object, until);
@@ -104,7 +99,7 @@ export class ObjectTable {
   }
 
   isKnown(object: string): boolean {
-    return this.#own.has(object) || this.#users.has(object) || this.#garbage.has(object) || this.#doubtful.has(object);
+    return this.#isHeld(object) || this.#users.has(object) || this.#garbage.has(object) || this.#doubtful.has(object);
   }
 
   /** What may be deleted now; each is given once. */
