@@ -8,7 +8,15 @@ import { existsSync, readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { describePromises, formatFailure, formatScorecard, judge, loadSubject, prove } from '@robustmq/conformance';
+import {
+  defaultJobs,
+  describePromises,
+  formatFailure,
+  formatScorecard,
+  judge,
+  loadSubject,
+  prove,
+} from '@robustmq/conformance';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -46,11 +54,12 @@ else {
   let broken = false;
   for (const [name, path] of chosen) {
     const subject = await loadSubject(path, { cwd: ROOT });
-    const proof = await prove(subject, { seed: Number(values.seed), only: values.only?.split(',') });
+    const only = values.only?.split(',');
+    const proof = await prove(subject, { seed: Number(values.seed), only, processes: defaultJobs() });
     const verdict = judge(proof);
     for (const failure of verdict.failures) console.error(`${formatFailure(failure)}\n`);
     const counted = verdict.facts.map(([what, count]) => `${what} ${count}`).join(', ');
-    console.log(`${formatScorecard(name, proof.cards)}${counted === '' ? '' : `   ${counted}`}`);
+    console.log(`${formatScorecard(name, proof.cards, proof.seconds)}${counted === '' ? '' : `   ${counted}`}`);
     broken ||= !verdict.allMustPassed;
   }
   process.exitCode = broken ? 1 : 0;

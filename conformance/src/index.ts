@@ -2,6 +2,7 @@
  * The suite that proves a RobustMQ storage engine. See README.md for ten lines that run it.
  */
 export type { Area, Check, EngineHarness, Facts, Log, Promised, ShardHarness, Workshop } from './check.ts';
+export { defaultJobs } from './cli/arguments.ts';
 export { formatFailure } from './cli/card.ts';
 export { type Proof, type ProveOptions, prove, type Step } from './cli/prove.ts';
 export { loadSubject, type Subject } from './cli/subject.ts';

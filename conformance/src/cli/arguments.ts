@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { didYouMean } from '@robustmq/core/config';
 import { promises } from '../promises.ts';
@@ -11,6 +12,8 @@ export interface Arguments {
   readonly only: readonly string[] | undefined;
   readonly seed: number;
   readonly quick: boolean;
+  /** Processes that share the checks. */
+  readonly jobs: number;
   readonly output: 'text' | 'json' | 'markdown';
 }
 
@@ -29,6 +32,7 @@ Proves a storage engine for RobustMQ and prints its scorecard. The engine is a p
   --only ID       only this check; again, or with commas, for more
   --seed N        of everything random (default 1); a failure prints its seed
   --quick         without the checks that take long
+  --jobs N        processes that share the checks: as many as there are cores, 4 at most, unless given; 1 with a service
   --json          the card as JSON on standard output
   --markdown      a badge and a table for a README
   --help, --version
@@ -53,6 +57,7 @@ export function parseArguments(words: readonly string[]): Arguments | 'help' | '
     only: values.only === undefined ? undefined : idsOf(values.only),
     seed: seedOf(values.seed ?? '1'),
     quick: values.quick === true,
+    jobs: values.jobs === undefined ? defaultJobs() : jobsOf(values.jobs),
     output: values.json === true ? 'json' : values.markdown === true ? 'markdown' : 'text',
   };
 }
@@ -64,6 +69,7 @@ interface Parsed {
     readonly only?: string[];
     readonly seed?: string;
     readonly quick?: boolean;
+    readonly jobs?: string;
     readonly json?: boolean;
     readonly markdown?: boolean;
     readonly help?: boolean;
@@ -83,6 +89,7 @@ function parse(words: readonly string[]): Parsed {
         only: { type: 'string', multiple: true },
         seed: { type: 'string' },
         quick: { type: 'boolean' },
+        jobs: { type: 'string' },
         json: { type: 'boolean' },
         markdown: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -110,6 +117,20 @@ function addressOf(text: string): ServiceAddress {
   const port = Number(digits);
   if (host !== '' && port >= 1 && port <= 65535) return { host, port };
   throw new UsageError(`--service ${JSON.stringify(text)} is not an address such as 127.0.0.1:9000`);
+}
+
+/** More would wait for each other's disk. */
+const MOST_BY_DEFAULT = 4;
+const MOST_JOBS = 64;
+
+export function defaultJobs(): number {
+  return Math.min(MOST_BY_DEFAULT, availableParallelism());
+}
+
+function jobsOf(text: string): number {
+  const jobs = Number(text);
+  if (Number.isInteger(jobs) && jobs >= 1 && jobs <= MOST_JOBS) return jobs;
+  throw new UsageError(`--jobs ${JSON.stringify(text)} is not a whole number from 1 to ${MOST_JOBS}`);
 }
 
 function seedOf(text: string): number {

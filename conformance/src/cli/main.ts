@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describeError, RobustError } from '@robustmq/core';
 import { parseArguments, USAGE, UsageError } from './arguments.ts';
 import { formatCard } from './card.ts';
+import { EndedByEngine, stopProcesses } from './in-processes.ts';
 import { formatMarkdown } from './markdown.ts';
 import { Progress } from './progress.ts';
 import { type Proof, prove, suiteVersion } from './prove.ts';
@@ -26,8 +27,10 @@ export async function main(words: readonly string[]): Promise<void> {
     process.once(signal, () => {
       process.off('exit', cutShort);
       process.stderr.write('\nstopped\n');
-      clean();
-      process.exit(INTERRUPTED);
+      void stopProcesses().finally(() => {
+        clean();
+        process.exit(INTERRUPTED);
+      });
     });
   // an engine that ends the process must not look like one that passed
   const cutShort = (): void => {
@@ -95,6 +98,7 @@ async function run(words: readonly string[], { cwd, stdout, stderr }: Terminal):
     only: given.only,
     seed: given.seed,
     quick: given.quick,
+    processes: given.jobs,
     // a disk is nothing to hold a service against
     rates: given.only === undefined && given.service === undefined,
     onStep: (step) => progress.show(step),
@@ -132,5 +136,6 @@ function endSoon(): void {
 
 function textOf(error: unknown): string {
   if (error instanceof RobustError) return describeError(error);
+  if (error instanceof EndedByEngine) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

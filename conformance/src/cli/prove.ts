@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { ENGINE_API_VERSION, systemClock } from '@robustmq/core';
-import type { EngineHarness, Facts, ShardHarness } from '../check.ts';
+import type { Facts } from '../check.ts';
 import { checks } from '../promises.ts';
 import { belongsOn, isLong, type Stage } from '../run-check.ts';
 import { runScorecard, type Scorecard } from '../scorecard.ts';
-import { openServiceShardWorld, openServiceWorld } from '../service-world.ts';
-import { openShardWorld } from '../shard-world.ts';
-import { openWorld } from '../world.ts';
+import { runInProcesses, type SharedRun } from './in-processes.ts';
 import { measureRates, type Rates } from './rates.ts';
+import { engineOf, stageOf } from './stages.ts';
 import type { Subject } from './subject.ts';
 
 export interface ProveOptions {
@@ -16,6 +15,8 @@ export interface ProveOptions {
   /** Without the checks that say that they take long. */
   readonly quick?: boolean;
   readonly rates?: boolean;
+  /** How many share the checks; 1 unless given: all run in this one. With a service, too. */
+  readonly processes?: number;
   onStep?(step: Step): void;
 }
 
@@ -49,32 +50,25 @@ export interface Proof {
 
 /** The engine alone, then behind a shard; then how fast it is. */
 export async function prove(subject: Subject, options: ProveOptions = {}): Promise<Proof> {
-  const { seed = 1, onStep = () => {} } = options;
-  const { definition } = subject;
+  const { seed = 1, processes = 1, onStep = () => {} } = options;
+  const { definition, config, url } = subject;
   const from = systemClock.monotonic();
-  const open = openersOf(subject);
-  const stages: Stage[] = [
-    { kind: 'engine', open: open.engine },
-    { kind: 'shard', open: open.shard },
-  ];
   const skipped = options.quick === true ? checks.filter(isLong).map(({ id }) => id) : [];
-  const wanted = (options.only ?? checks.map(({ id }) => id)).filter((id) => !skipped.includes(id));
-  const of = stages.reduce(
-    (sum, { kind }) => sum + checks.filter((check) => belongsOn(check, kind) && wanted.includes(check.id)).length,
+  const only = (options.only ?? checks.map(({ id }) => id)).filter((id) => !skipped.includes(id));
+  const of = STAGES.reduce(
+    (sum, kind) => sum + checks.filter((check) => belongsOn(check, kind) && only.includes(check.id)).length,
     0,
   );
   let done = 0;
-  const cards: Scorecard[] = [];
-  for (const stage of stages)
-    cards.push(
-      await runScorecard(definition, stage, {
-        seed,
-        only: wanted,
-        onResult: (id, result) => onStep({ kind: 'result', stage: stage.kind, id, result, done: ++done, of }),
-      }),
-    );
+  const onResult = (stage: Stage['kind'], id: string, result: Result): void =>
+    onStep({ kind: 'result', stage, id, result, done: ++done, of });
+  // a service is one for all: what one check does to it, another would see
+  const cards =
+    processes > 1 && of > FEW && url !== undefined && subject.service === undefined
+      ? await runInProcesses({ url, config, seed, only, processes, onResult })
+      : await inTurn(subject, { seed, only, onResult });
   if (options.rates === true) onStep({ kind: 'rates' });
-  const rates = options.rates === true ? await measureRates(definition, open.engine) : undefined;
+  const rates = options.rates === true ? await measureRates(definition, engineOf(subject)) : undefined;
   return {
     subject,
     seed,
@@ -88,19 +82,24 @@ export async function prove(subject: Subject, options: ProveOptions = {}): Promi
   };
 }
 
-interface Openers {
-  engine(): Promise<EngineHarness>;
-  shard(): Promise<ShardHarness>;
-}
+const STAGES: readonly Stage['kind'][] = ['engine', 'shard'];
+/** So many are done before other processes are there. */
+const FEW = 8;
 
-function openersOf({ definition, config, url, service }: Subject): Openers {
-  const module = url === undefined ? {} : { module: url };
-  if (service === undefined) {
-    const world = { config, ...module };
-    return { engine: () => openWorld(definition, world), shard: () => openShardWorld(definition, world) };
-  }
-  const world = { service: service.address, settings: service.settings, ...module };
-  return { engine: () => openServiceWorld(definition, world), shard: () => openServiceShardWorld(definition, world) };
+async function inTurn(
+  subject: Subject,
+  { seed, only, onResult }: Pick<SharedRun, 'seed' | 'only' | 'onResult'>,
+): Promise<Scorecard[]> {
+  const cards: Scorecard[] = [];
+  for (const kind of STAGES)
+    cards.push(
+      await runScorecard(subject.definition, stageOf(kind, subject), {
+        seed,
+        only,
+        onResult: (id, result) => onResult(kind, id, result),
+      }),
+    );
+  return cards;
 }
 
 export function suiteVersion(): string {

@@ -78,10 +78,15 @@ export function commandOf({ subject, seed }: Pick<Proof, 'subject' | 'seed'>, id
 function seenIn(error: Error): string {
   const seen: string[] = [];
   for (let at: unknown = error; at instanceof Error && seen.length < 5; at = at.cause) {
-    const text = at instanceof RobustError ? `${describeError(at)}${outcomeOf(at)}` : at.message;
+    const text = messageOf(at);
     if (!seen.some((before) => before.includes(text))) seen.push(text);
   }
   return seen.join('\n  because ');
+}
+
+/** With all that one of ours says beside its message. */
+export function messageOf(error: Error): string {
+  return error instanceof RobustError ? `${describeError(error)}${outcomeOf(error)}` : error.message;
 }
 
 function outcomeOf(error: unknown): string {

@@ -29,7 +29,7 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/seed +1\n/);
     expect(stdout).toContain('All MUST passed.');
     // not a terminal: a line for each check
-    expect(stderr).toMatch(/^\[ +1\/\d+\] engine SHARD-001 passed$/m);
+    expect(stderr).toMatch(/^\[ *\d+\/\d+\] engine SHARD-001 passed$/m);
     expect(stderr).not.toContain('keeps the process alive');
   });
 
@@ -153,7 +153,7 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     await using place = await emptyFolder();
     const scratch = join(place.dir, 'tmp');
     mkdirSync(scratch);
-    const { code, stdout } = await node([BIN, MEMORY], {
+    const { code, stdout } = await node([BIN, MEMORY, '--jobs', '3'], {
       env: { TMPDIR: scratch },
       onStart: (interrupt) => interrupt(),
     });
@@ -204,5 +204,27 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     const { code, stderr } = await node([BIN, './engine.mjs', '--only', '1'], { cwd: place.dir });
     expect(stderr).toMatch(/still keeps the process alive.*TCP/);
     expect(code).toBe(0);
+  });
+
+  it('says the same of an engine whether one process or several run the checks', async () => {
+    await using place = await emptyFolder();
+    await place.write(
+      'engine.mjs',
+      changed(
+        '',
+        'engine.list = async () => { throw new TypeError("oh"); }; (await import("node:net")).createServer().listen(0, "127.0.0.1");',
+      ),
+    );
+    const cardOf = async (jobs: string) => {
+      const words = [BIN, './engine.mjs', '--only', '1,2,3,20,30,75,100,101,102,103,104', '--json', '--jobs', jobs];
+      const { code, stdout, stderr } = await node(words, { cwd: place.dir });
+      expect(stderr).toMatch(/still keeps .* alive after everything was closed: .*TCP/);
+      expect(code).toBe(1);
+      const { passed, notClaimed, failures } = JSON.parse(stdout);
+      return { passed, notClaimed, failures };
+    };
+    const alone = await cardOf('1');
+    expect(alone.failures[0].at.join()).toContain('engine.mjs:7');
+    expect(await cardOf('3')).toEqual(alone);
   });
 });

@@ -1,0 +1,75 @@
+/** One of the processes that share the checks of a run: does what it is told, check by check, until its parent lets go of it. */
+import { type EngineDefinition, systemClock } from '@robustmq/core';
+import type { Facts } from '../check.ts';
+import type { Stage } from '../run-check.ts';
+import { runScorecard } from '../scorecard.ts';
+import type { Settings } from '../settings.ts';
+import { stageOf } from './stages.ts';
+import { messageOf } from './verdict.ts';
+
+/** The first message of the parent, and those that follow it. */
+export type ToChild = Begin | Task;
+
+export interface Begin {
+  /** What the engine is imported from. */
+  readonly url: string;
+  readonly config: Settings;
+  readonly seed: number;
+}
+
+export interface Task {
+  readonly kind: Stage['kind'];
+  readonly id: string;
+}
+
+export type FromChild = Outcome;
+
+export interface Outcome {
+  readonly result: 'passed' | 'failed' | 'not claimed';
+  readonly facts: Facts;
+  /** The error, and what caused it. */
+  readonly seen: readonly Seen[];
+}
+
+/** What is left of an error on its way between processes. */
+export interface Seen {
+  readonly message: string;
+  readonly stack: string;
+}
+
+const LEFT_MS = 2500;
+
+let begun: Begin & { readonly definition: EngineDefinition };
+let turn = Promise.resolve();
+process.on('message', (message: ToChild) => {
+  turn = turn.then(() => ('url' in message ? begin(message) : check(message)));
+});
+process.once('disconnect', () => {
+  systemClock.timer(LEFT_MS, () => {
+    const left = process.getActiveResourcesInfo().filter((kind) => !/^(TTYWrap|PipeWrap|Timeout)$/.test(kind));
+    process.stderr.write(`something still keeps a process alive after everything was closed: ${left.join(', ')}\n`);
+    process.exit();
+  });
+});
+
+async function begin({ url, config, seed }: Begin): Promise<void> {
+  // what an engine's module exports; its parent has looked at it
+  const { default: definition } = (await import(url)) as { readonly default: EngineDefinition };
+  begun = { definition, config, url, seed };
+}
+
+async function check({ kind, id }: Task): Promise<void> {
+  const { definition, config, url, seed } = begun;
+  const stage = stageOf(kind, { definition, config, url });
+  const { passed, failed, facts } = await runScorecard(definition, stage, { seed, only: [id] });
+  const [failure] = failed;
+  const result = failure === undefined ? (passed.length > 0 ? 'passed' : 'not claimed') : 'failed';
+  const outcome: FromChild = { result, facts, seen: seenIn(failure?.error) };
+  process.send?.(outcome);
+}
+
+function seenIn(error: unknown): Seen[] {
+  const seen: Seen[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) seen.push({ message: messageOf(at), stack: at.stack ?? '' });
+  return seen;
+}
