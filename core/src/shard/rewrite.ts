@@ -69,6 +69,7 @@ export async function rewrite(log: ShardLog, rows: readonly SegmentRow[], option
         `ingested ${stats.bytes} bytes, the engine says ${result.bytes}, or their digests differ`,
         { where: id },
       );
+    await readBack(options.to, id, range);
   } catch (error) {
     // nothing refers to it: whatever it left can go, and if that fails the intent is swept later
     await dropCopy(log, intent, intentKey).catch(() => {});
@@ -102,6 +103,31 @@ export async function rewrite(log: ShardLog, rows: readonly SegmentRow[], option
     };
   });
   if (!swapped) await dropCopy(log, intent, intentKey);
+}
+
+/**
+ * Asks the engine for what it has just taken: what it counted on the way in says nothing of what it stored. Bytes are not compared, that would be a second copy on
+ * the way back; an engine finds its segment by a footer at its end, and that one is there and right means that the store has all of it.
+ */
+async function readBack(
+  to: EngineInstance,
+  id: string,
+  { base, end, state }: { readonly base: number; readonly end: number; readonly state: Uint8Array },
+): Promise<void> {
+  const reader = await to.engine.openReader(id);
+  try {
+    const found = reader.offsets();
+    if (!found.sealed || found.base !== base || found.end !== end || found.committed !== end)
+      throw new StorageError(
+        'CORRUPT',
+        `the copy that was stored has offsets ${found.base} to ${found.committed}, it should have ${base} to ${end}`,
+        { where: id },
+      );
+    if (!Buffer.from(state).equals(await reader.state()))
+      throw new StorageError('CORRUPT', 'the copy that was stored has lost its state', { where: id });
+  } finally {
+    await reader.close();
+  }
 }
 
 /** Deletes what copies left that were not finished, by this process or one before it. */

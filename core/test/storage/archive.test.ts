@@ -1,4 +1,4 @@
-import type { Shard } from '@robustmq/core';
+import type { SegmentReader, Shard } from '@robustmq/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ArchiveWorld, MINUTE } from './archive-world.ts';
 import { batch, shardOf } from './harness.ts';
@@ -154,6 +154,44 @@ describe('Archiving', () => {
     expect(log.moves.trouble).toMatchObject({ to: 'cold' });
     expect(await world.chain()).toEqual(['0-1 hot']);
     cold.engine.ingest = ingest;
+    await world.restart();
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-1 cold']);
+    expect(await world.leaked()).toEqual([]);
+  });
+
+  it.each<[string, (reader: SegmentReader) => Partial<SegmentReader>, RegExp]>([
+    [
+      'is shorter',
+      (reader) => ({ offsets: () => ({ ...reader.offsets(), committed: 0, end: 0 }) }),
+      /should have 0 to 1/,
+    ],
+    ['is not sealed', (reader) => ({ offsets: () => ({ ...reader.offsets(), sealed: false }) }), /should have 0 to 1/],
+    ['has lost its state', () => ({ state: async () => new Uint8Array(3) }), /lost its state/],
+  ])('keeps the good copy when what the archive says that it took %s', async (_, spoilt, seen) => {
+    world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 0 } });
+    await world.fill(0, 1);
+    world.clock.shift += 11 * MINUTE;
+    const cold = world.instances.get('cold');
+    if (cold === undefined) throw new Error('it is configured');
+    const { openReader } = cold.engine;
+    cold.engine.openReader = async (id) => {
+      const reader = await openReader.call(cold.engine, id);
+      const { offsets, state, close } = {
+        offsets: () => reader.offsets(),
+        state: () => reader.state(),
+        close: () => reader.close(),
+        ...spoilt(reader),
+      };
+      return Object.assign(Object.create(reader) as SegmentReader, { offsets, state, close });
+    };
+    await world.rounds();
+    const { log } = await world.shard();
+    expect(log.moves.trouble?.error).toMatchObject({ code: 'CORRUPT', message: expect.stringMatching(seen) });
+    expect(await world.chain()).toEqual(['0-1 hot']);
+    cold.engine.openReader = openReader;
+    expect(await world.read()).toEqual(values(1));
+    expect(await world.leaked()).toEqual([]);
     await world.restart();
     await world.rounds();
     expect(await world.chain()).toEqual(['0-1 cold']);

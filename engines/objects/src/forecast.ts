@@ -106,7 +106,8 @@ function imagesOfAnHour(
   const segment = Math.min(load.segmentBytes, byAge, byRuns);
   const segments = bytesPerHour / segment;
   if (segment >= SMALL_IMAGE_BYTES) {
-    const reads = load.archived ? 0 : readsOf(settings, bytesPerHour, segment);
+    // of what is archived, its end is read back once
+    const reads = load.archived ? segments : readsOf(settings, bytesPerHour, segment);
     const merges = load.archived || segment >= load.segmentBytes * MERGE_BELOW ? 0 : segments / MERGED_AT_ONCE;
     return { puts: segments * putsOf(segment, settings) + merges, gets: reads + merges };
   }
@@ -115,7 +116,7 @@ function imagesOfAnHour(
     ? segment
     : Math.max(segment, Math.min(SHARE_BYTES, (bytesPerHour * SHARE_AFTER_MS) / HOUR_MS));
   const merges = load.archived ? 0 : segments / MERGED_AT_ONCE;
-  return { puts: bytesPerHour / together + merges, gets: merges };
+  return { puts: bytesPerHour / together + merges, gets: load.archived ? segments : merges };
 }
 
 /** Puts of one image: alone, or in parts with a beginning and an end. */
