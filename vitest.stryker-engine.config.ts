@@ -7,7 +7,7 @@ const inline = fileURLToPath(new URL('engines/local-file/test/inline-wal-worker.
 export default defineConfig({
   resolve: { alias: [{ find: /^.*\/wal-worker\.ts$/, replacement: inline }] },
   test: {
-    include: ['engines/local-file/test/{half-a-log,refusals,round,segment-log,segment-writer}.test.ts'],
+    include: ['engines/local-file/test/{checkpointer,half-a-log,refusals,round,segment-log,segment-writer}.test.ts'],
     // a mutant that hangs is one that is caught
     testTimeout: 3_000,
   },

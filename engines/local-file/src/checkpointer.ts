@@ -75,6 +75,8 @@ export class Checkpointer {
   /** Files were removed since the directory was synced. */
   #removed = false;
   #footers: OpenSegment[] = [];
+  /** Segments whose files are being written. */
+  readonly #persisting = new Map<OpenSegment, Promise<void>>();
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -91,6 +93,11 @@ export class Checkpointer {
     const now = wal.durable;
     if (now.sequence === 0) return 0;
     return Math.max(0, (now.sequence - this.#place.sequence) * walFileBytes + now.offset - this.#place.offset);
+  }
+
+  /** Settles when nothing is being written into the files of this segment, which is deleted: from then on nothing will be. */
+  async leaves(segment: OpenSegment): Promise<void> {
+    await this.#persisting.get(segment)?.catch(() => {});
   }
 
   removedFiles(): void {
@@ -171,10 +178,14 @@ export class Checkpointer {
     const persist = async (): Promise<void> => {
       for (const segment of work)
         try {
-          await this.#persist(segment);
+          const persisting = this.#persist(segment);
+          this.#persisting.set(segment, persisting);
+          await persisting;
         } catch (error) {
           if (!segment.deleted) table.touch(segment);
           failures.push(namedAfter(segment.log.path, error));
+        } finally {
+          this.#persisting.delete(segment);
         }
     };
     try {
@@ -274,11 +285,6 @@ export class Checkpointer {
     } else if (segment.state !== undefined && segment.state.length > INLINE_STATE_BYTES) {
       await replaceFile(fs, paths.of(segment.id, 'head'), footerOf(segment, segment.state));
       segment.state = undefined;
-    }
-    if (segment.deleted) {
-      // it went while its files were written
-      cache.forget(log.path);
-      for (const kind of ['log', 'index', 'head', 'footer'] as const) await removeFile(fs, paths.of(segment.id, kind));
     }
   }
 

@@ -276,7 +276,11 @@ export class LocalFileEngine implements StorageEngine {
       table.remove(open);
       writeBack.drop(open);
     });
-    await open?.writing?.catch(() => {});
+    if (open !== undefined) {
+      await open.writing?.catch(() => {});
+      // what it wrote after this would be taken for the next one's of this name
+      await checkpointer.leaves(open);
+    }
     for (const kind of ['log', 'index', 'head', 'footer'] as const) {
       cache.forget(paths.of(id, kind));
       await removeFile(ctx.fs, paths.of(id, kind));

@@ -1,3 +1,4 @@
+import { type FileSystem, nodeFileSystem } from '@robustmq/core';
 import { expect, test } from 'vitest';
 import { batch, create, open, readAll, STATE, temporaryDirectory } from './harness.ts';
 
@@ -36,5 +37,50 @@ test('a segment that was open when the engine was closed is recovered to its end
   expect(await again.engine.recover('a', { epoch: 2 })).toEqual({ end: 2 });
   await expect(again.engine.recover('a', { epoch: 1 })).rejects.toMatchObject({ code: 'FENCED', outcome: 'none' });
   expect(await readAll(await again.engine.openReader('a'), 0)).toEqual(Buffer.concat([batch(0), batch(1)]));
+  await again.engine.close();
+});
+
+test('a segment that is made again under its name keeps what it gets, though a checkpoint was at its files when the first one was deleted', async () => {
+  const dir = await temporaryDirectory();
+  let goOn = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  let reach = (): void => {};
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve;
+  });
+  const fs: FileSystem = {
+    ...nodeFileSystem,
+    rename: async (from, to) => {
+      if (to.endsWith('a.footer')) {
+        reach();
+        await gate;
+      }
+      await nodeFileSystem.rename(from, to);
+    },
+  };
+  const { engine } = await open(dir, { fs });
+  const first = await create(engine, 'a');
+  await first.append([batch(0)], { base: 0 });
+  await first.seal();
+  // as much as makes a round of checkpoints begin
+  const other = await create(engine, 'other');
+  for (let i = 0; i < 70; i++) await other.append([batch(i, 10_000)], { base: i });
+  await reached;
+  let deleted = false;
+  const deleting = engine.delete('a').then(() => {
+    deleted = true;
+  });
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(deleted).toBe(false);
+  goOn();
+  await deleting;
+  const second = await create(engine, 'a', 50);
+  await second.append([batch(50)], { base: 50 });
+  await engine.close();
+  const again = await open(dir);
+  expect(await again.engine.recover('a', { epoch: 2 })).toEqual({ end: 51 });
+  expect(await readAll(await again.engine.openReader('a'), 50)).toEqual(batch(50));
   await again.engine.close();
 });
