@@ -5,6 +5,7 @@ import type { Facts } from '../check.ts';
 import { checks } from '../promises.ts';
 import { belongsOn, isLong, type Stage } from '../run-check.ts';
 import { type Scorecard, withFacts } from '../scorecard.ts';
+import { SeededFailure } from '../seeded-failure.ts';
 import type { Begin, FromChild, Outcome, Seen, Task, ToChild } from './checking-child.ts';
 
 export interface SharedRun extends Begin {
@@ -144,7 +145,8 @@ class Child {
 /** As it was thrown there, but for its class. */
 function errorOf(seen: readonly Seen[]): Error {
   const [first, ...causes] = seen;
-  const error = new Error(first?.message ?? '', ...(causes.length === 0 ? [] : [{ cause: errorOf(causes) }]));
+  const cause = causes.length === 0 ? {} : { cause: errorOf(causes) };
+  const error = new SeededFailure(first?.message ?? '', first?.seed ?? 0, cause);
   error.stack = first?.stack ?? '';
   return error;
 }

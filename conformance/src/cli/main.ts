@@ -108,7 +108,8 @@ async function run(words: readonly string[], { cwd, stdout, stderr }: Terminal):
   const write = { text: formatCard, json: formatJson, markdown: formatMarkdown }[given.output];
   stdout.write(write(proof, verdict));
   if (given.output !== 'text' && verdict.failures.length > 0) stderr.write(formatCard(proof, verdict));
-  return verdict.allMustPassed ? 0 : FAILED;
+  if (!verdict.allMustPassed) return FAILED;
+  return verdict.passed.length > 0 ? 0 : WRONG;
 }
 
 /** The card for programs. */

@@ -1,4 +1,5 @@
-import { ratesRows } from './card.ts';
+import { promises } from '../promises.ts';
+import { isPartial, ratesRows } from './card.ts';
 import type { Proof } from './prove.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -6,9 +7,12 @@ import type { Verdict } from './verdict.ts';
 export function formatMarkdown(proof: Proof, verdict: Verdict): string {
   const { definition } = proof.subject;
   const failed = verdict.failures.length;
-  const counted = failed === 0 ? `${verdict.passed.length} passed` : `${failed} failed`;
+  const partial = isPartial(proof);
+  const counted =
+    failed === 0 ? `${verdict.passed.length}${partial ? ` of ${promises.length}` : ''} passed` : `${failed} failed`;
   const label = `RobustMQ conformance ${proof.contract}`;
-  const color = failed === 0 ? 'brightgreen' : verdict.allMustPassed ? 'yellow' : 'red';
+  // green is for the whole suite
+  const color = failed === 0 ? (partial ? 'lightgrey' : 'brightgreen') : verdict.allMustPassed ? 'yellow' : 'red';
   const badge = `![${label}: ${counted}](https://img.shields.io/badge/${[label, counted, color].map(badgeText).join('-')})`;
   const rows: (readonly [string, string])[] = [
     ['engine', `${definition.name} ${definition.version}`],
@@ -18,6 +22,7 @@ export function formatMarkdown(proof: Proof, verdict: Verdict): string {
       'not claimed',
       verdict.notClaimed.length === 0 ? '0' : `${verdict.notClaimed.length}: ${verdict.notClaimed.join(', ')}`,
     ],
+    ...(partial ? [['left out', leftOut(proof)] as const] : []),
     ['durability claimed', verdict.durability.claimed],
     ['durability shown', verdict.durability.shown],
     ...verdict.facts,
@@ -26,6 +31,10 @@ export function formatMarkdown(proof: Proof, verdict: Verdict): string {
   ];
   const table = rows.map(([name, value]) => `| ${name} | ${value.replaceAll('|', '\\|').replaceAll('\n', ' ')} |`);
   return [badge, '', '| | |', '| --- | --- |', ...table, ''].join('\n');
+}
+
+function leftOut({ only, skipped }: Proof): string {
+  return only === undefined ? `${skipped.length}: ${skipped.join(', ')}` : `all but ${only.join(', ')}`;
 }
 
 function badgeText(text: string): string {

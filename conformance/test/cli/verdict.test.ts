@@ -22,6 +22,7 @@ function cardWith(facts: Facts): string {
     cards: [],
     facts,
     skipped: [],
+    only: undefined,
     rates: undefined,
     seconds: 1,
   };
