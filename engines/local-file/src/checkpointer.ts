@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Clock, type FileSystem, type Logger, StorageError, type Timer } from '@robustmq/core';
 import { type Checkpoint, encodeCheckpoint, type SegmentRow } from './checkpoint.ts';
-import { isMissing, removeFile, replaceFile, replaceFileDurably } from './durable-file.ts';
+import { removeFile, replaceFile, replaceFileDurably } from './durable-file.ts';
 import type { FileCache } from './file-cache.ts';
 import { splitBatches } from './segment/batch-fields.ts';
 import { Extents } from './segment/extents.ts';
@@ -72,8 +72,8 @@ export class Checkpointer {
   /** When the first of the rounds failed that have failed since. */
   #failingSince: number | undefined;
   #troubled = false;
-  /** Files were removed since the directory was synced. */
-  #removed = false;
+  /** Files came or went since the directory was synced. */
+  #namesChanged = false;
   #footers: OpenSegment[] = [];
   /** Segments whose files are being written. */
   readonly #persisting = new Map<OpenSegment, Promise<void>>();
@@ -101,7 +101,7 @@ export class Checkpointer {
   }
 
   removedFiles(): void {
-    this.#removed = true;
+    this.#namesChanged = true;
   }
 
   /** Called after each group: begins a round when it is time. */
@@ -169,7 +169,7 @@ export class Checkpointer {
   }
 
   async #round(): Promise<void> {
-    const { wal, table, files, fs, paths, logger } = this.#options;
+    const { wal, table, files, logger } = this.#options;
     // nothing written yet since the start: it will be in the first file that is ready for it
     const place = wal.durable.sequence > 0 ? wal.durable : { ...wal.durable, sequence: files.firstGranted, offset: 0 };
     const failures: unknown[] = [];
@@ -198,10 +198,8 @@ export class Checkpointer {
       else hurry();
       for (let turn = 0; turn < turns.length; turn++) await turns[turn];
       this.#hurry = undefined;
-      if (dirty.length > 0 || this.#removed || this.#footers.length > 0) {
-        this.#removed = false;
-        await fs.syncDirectory(paths.dir);
-      }
+      if (dirty.length > 0) this.#namesChanged = true;
+      if (this.#namesChanged) await this.#syncNames();
       if (failures.length > 0) throw failures[0];
       await this.#dropSealed();
       await this.write(place);
@@ -216,6 +214,18 @@ export class Checkpointer {
           this.#retry = undefined;
           void this.run();
         });
+    }
+  }
+
+  /** When it fails, the next round owes it, though by then no segment may be left to write. */
+  async #syncNames(): Promise<void> {
+    const { fs, paths } = this.#options;
+    this.#namesChanged = false;
+    try {
+      await fs.syncDirectory(paths.dir);
+    } catch (error) {
+      this.#namesChanged = true;
+      throw error;
     }
   }
 
@@ -353,9 +363,7 @@ export class Checkpointer {
     for (const segment of footers) {
       if (table.get(segment.id) !== segment || segment.deleted) continue;
       table.remove(segment);
-      await removeFile(fs, paths.of(segment.id, 'head')).catch((error: unknown) => {
-        if (!isMissing(error)) throw error;
-      });
+      await removeFile(fs, paths.of(segment.id, 'head'));
     }
   }
 }

@@ -10,7 +10,7 @@ import { SegmentLog } from '../src/segment/segment-log.ts';
 import { decodeIndex, INDEX_ENTRY_BYTES, SparseIndex } from '../src/segment/sparse-index.ts';
 import { readFooter, stateOf } from '../src/segment/stored.ts';
 import { SegmentTable } from '../src/segment-table.ts';
-import { LogReads } from '../src/wal/log-reads.ts';
+import { type LogFile, LogReads } from '../src/wal/log-reads.ts';
 import { surveyWal } from '../src/wal/survey.ts';
 import { WriteBack } from '../src/write-back.ts';
 import { batch } from './batches.ts';
@@ -197,9 +197,45 @@ describe('a round of the checkpointer', () => {
     // there may be room on the disk again
     w.disk.fault = () => undefined;
     w.checkpointer.kick();
-    await w.checkpointer.run();
+    await settle();
     expect(w.checkpointer.place).toEqual(w.wal.durable);
     expect(w.clock.pending).toBe(0);
+  });
+
+  test('is followed by the next at once when the log has filled up meanwhile', async () => {
+    const w = world();
+    segment(w, 'a');
+    w.disk.hold = (call) => {
+      if (call.startsWith('rename')) w.wal.durable = { sequence: 5, offset: 0, position: 30_000 };
+      return undefined;
+    };
+    await w.checkpointer.run();
+    await settle();
+    expect(w.checkpointer.place).toEqual({ sequence: 5, offset: 0, position: 30_000 });
+  });
+
+  test('owes the names of files to the next when the directory could not be synced', async () => {
+    const w = world();
+    w.files.made = 0;
+    segment(w, 'a');
+    segment(w, 'b', { sealed: true, state: Buffer.from('') });
+    const names = `syncDirectory ${paths.dir}`;
+    w.disk.fault = (call) => (call === names ? coded('EIO') : undefined);
+    await w.checkpointer.run();
+    expect(w.checkpointer.place).toEqual(PLACE);
+    expect(w.table.get('b')).toBeDefined();
+    w.disk.calls.length = 0;
+    w.disk.fault = () => undefined;
+    w.checkpointer.kick();
+    await w.checkpointer.run();
+    expect(w.disk.calls.filter((call) => call === names || call === 'rename /r/checkpoint')).toEqual([
+      names,
+      'rename /r/checkpoint',
+    ]);
+    expect(w.table.get('b')).toBeUndefined();
+    w.disk.calls.length = 0;
+    await w.checkpointer.run();
+    expect(w.disk.calls).not.toContain(names);
   });
 });
 
@@ -214,7 +250,7 @@ describe('when rounds begin', () => {
     expect(w.written()).toBeUndefined();
     w.wal.durable = { ...PLACE, sequence: 3, offset: 500 + 5000 };
     w.checkpointer.progress();
-    await w.checkpointer.run();
+    await settle();
     expect(w.written()?.place).toEqual(w.wal.durable);
     expect(w.checkpointer.distance).toBe(0);
     w.wal.durable = { ...PLACE, sequence: 2, offset: 0 };
@@ -241,7 +277,7 @@ describe('when rounds begin', () => {
     await w.clock.advance(4999);
     expect(w.disk.calls).toEqual([]);
     await w.clock.advance(1);
-    await w.checkpointer.run();
+    await settle();
     expect(w.written()?.place).toEqual(w.wal.durable);
 
     const full = world();
@@ -267,8 +303,12 @@ describe('when rounds begin', () => {
     w.checkpointer.progress();
     await settle();
     expect(w.disk.calls.filter((call) => call === 'rename /r/checkpoint')).toHaveLength(1);
-    // one that fails is no reason to stop: the next round writes another
     w.files.made = 5;
+    w.checkpointer.progress();
+    await settle();
+    expect(w.disk.calls.filter((call) => call === 'rename /r/checkpoint')).toHaveLength(2);
+    // one that fails is no reason to stop: the next round writes another
+    w.files.made = 6;
     w.disk.fault = (call) => (call.startsWith('rename') ? coded('EIO') : undefined);
     w.checkpointer.progress();
     await settle();
@@ -433,6 +473,19 @@ describe('trouble', () => {
     expect(w.troubles).toHaveLength(2);
   });
 
+  test('names the file that the error names', async () => {
+    const w = world();
+    segment(w, 'a');
+    w.disk.fault = (call) =>
+      call.startsWith('write') ? Object.assign(coded('EIO'), { path: '/other', message: 'bad' }) : undefined;
+    await w.checkpointer.run();
+    for (let i = 0; i < 12; i++) {
+      await w.clock.advance(1000);
+      await settle();
+    }
+    expect(w.troubles).toEqual(['/other: bad']);
+  });
+
   test('that began anew is counted anew', async () => {
     const w = world();
     const fails = () => coded('EIO');
@@ -521,6 +574,21 @@ describe('the files of a segment', () => {
     expect(w.written()?.segments).toEqual([]);
   });
 
+  test('one that is sealed when its index was written already has that synced; without batches it has none', async () => {
+    const w = world();
+    const a = segment(w, 'a');
+    await w.checkpointer.run();
+    expect(w.disk.calls).not.toContain(`sync ${of('a', 'index')}`);
+    a.sealed = true;
+    a.state = Buffer.from('');
+    w.table.touch(a);
+    segment(w, 'empty', { batches: 0, sealed: true, state: Buffer.from('') });
+    await w.checkpointer.run();
+    expect(w.disk.calls).toContain(`sync ${of('a', 'index')}`);
+    expect(w.disk.files.has(of('empty', 'index'))).toBe(false);
+    expect(w.disk.files.has(of('empty', 'footer'))).toBe(true);
+  });
+
   test('one that has been made again under its name stays in the table', async () => {
     const w = world();
     const a = segment(w, 'a', { sealed: true, state: Buffer.from('') });
@@ -602,6 +670,28 @@ describe('the files of a segment', () => {
     });
   });
 
+  test('a damaged one that lies in the log is written from there, or not at all', async () => {
+    for (const broken of [false, true]) {
+      const w = world();
+      const a = segment(w, 'a', { batches: 0 });
+      const bytes = bytesOf(0, 2);
+      const file = {
+        hold: () => {},
+        release: () => {},
+        read: async (into: Buffer, at: number, length: number, position: number) => {
+          if (broken) throw coded('EIO');
+          return bytes.copy(into, at, position, position + length);
+        },
+      };
+      a.log.adopt(bytes, file as unknown as LogFile, 0);
+      a.corrupt = 'a bit has turned';
+      await w.checkpointer.run();
+      expect(w.checkpointer.place).toEqual(DURABLE);
+      expect(a.log.tail.isInLog).toBe(false);
+      expect(w.disk.files.get(of('a', 'log'))).toEqual(broken ? Buffer.alloc(0) : bytes);
+    }
+  });
+
   test('one that was deleted before its turn has no files', async () => {
     const w = world();
     segment(w, 'a').deleted = true;
@@ -648,49 +738,64 @@ describe('the files of a segment', () => {
 });
 
 describe('writing again what a failed sync may have lost', () => {
-  async function logged(offsets: readonly number[], of: number) {
+  async function logged(offsets: readonly number[], of: number, payloadBytes: number) {
     const dir = await temporaryDirectory();
-    const log = new TestLog(dir, { generation: 5, position: 0 });
+    const log = new TestLog(dir, { generation: 5, position: 0, fileBytes: 4 * 1024 * 1024 });
     log.use(1, 2);
-    log.group([{ number: of + 100, offset: 0, payloadBytes: 100 }]);
-    for (const offset of offsets) log.group([{ number: of, offset, payloadBytes: 100 }]);
-    // behind what is committed: not proven, and not to be looked at
+    // another segment's, at the same offset
+    log.group([{ number: of + 100, offset: 0, payloadBytes: payloadBytes + 7 }]);
+    for (const offset of offsets) log.group([{ number: of, offset, payloadBytes }]);
     const position = log.position;
+    // behind what is committed
+    log.group([{ number: of, offset: offsets.length, payloadBytes }]);
     log.close();
     const { replay: files } = await surveyWal(nodeFileSystem, dir, 2);
     return { files, position };
   }
 
-  async function failed(offsets: readonly number[]) {
+  async function failed(offsets: readonly number[], payloadBytes = 100) {
     const mine = number;
-    const { files, position } = await logged(offsets, mine);
-    const w = world({ logReads: new LogReads(nodeFileSystem), place: { sequence: 2, offset: 0, position: 0 } });
+    const { files, position } = await logged(offsets, mine, payloadBytes);
+    const logReads = new LogReads(nodeFileSystem);
+    const w = world({ logReads, place: { sequence: 2, offset: 0, position: 0 } });
     w.files.from = () => files as unknown[];
     w.wal.durable = { sequence: 2, offset: 1, position };
-    const a = segment(w, 'a', { batches: 3 });
+    const a = segment(w, 'a', { batches: 0 });
     expect(a.number).toBe(mine);
+    for (let i = 0; i < 3; i++) a.log.commit([batch(i, payloadBytes)], i + 1);
+    const all = Buffer.concat([0, 1, 2].map((i) => batch(i, payloadBytes)));
+    w.writeBack.committed(a);
     w.disk.fault = (call) => (call === `sync ${of('a', 'log')}` ? coded('EIO') : undefined);
     await w.checkpointer.run();
     expect(a.mustRewrite).toBe(true);
     // the page cache calls it clean, and the disk has something else
-    w.disk.files.set(of('a', 'log'), Buffer.alloc(bytesOf(0, 3).length));
+    w.disk.files.set(of('a', 'log'), Buffer.alloc(all.length));
     w.disk.fault = () => undefined;
-    return { w, a };
+    return { w, a, all, logReads };
   }
 
-  test('takes it from the log', async () => {
-    const { w, a } = await failed([0, 1, 2]);
+  test.each([100, 400_000])('takes it from the log, batches of %i bytes', async (payloadBytes) => {
+    const { w, a, all, logReads } = await failed([0, 1, 2], payloadBytes);
     w.disk.calls.length = 0;
+    w.disk.opened.length = 0;
     w.checkpointer.kick();
     await w.checkpointer.run();
-    expect(w.disk.files.get(of('a', 'log'))).toEqual(bytesOf(0, 3));
-    expect(w.disk.calls.filter((call) => call.endsWith('a.log'))).toEqual([
-      `write ${of('a', 'log')}`,
-      `sync ${of('a', 'log')}`,
-    ]);
+    expect(w.disk.files.get(of('a', 'log'))?.equals(all)).toBe(true);
+    expect(w.disk.calls.filter((call) => call.endsWith('a.log')).at(-1)).toBe(`sync ${of('a', 'log')}`);
+    // not by the handle that has failed
+    expect(w.disk.opened).toContain(of('a', 'log'));
     expect(a.mustRewrite).toBe(false);
     expect(a.synced.end).toBe(3);
     expect(w.checkpointer.place).toEqual(w.wal.durable);
+    expect(logReads.open).toBe(0);
+  });
+
+  test('makes the file that is gone', async () => {
+    const { w, all } = await failed([0, 1, 2]);
+    w.disk.files.delete(of('a', 'log'));
+    w.checkpointer.kick();
+    await w.checkpointer.run();
+    expect(w.disk.files.get(of('a', 'log'))).toEqual(all);
   });
 
   test('writes only what is behind that which is known to be there', async () => {

@@ -4,6 +4,8 @@ import type { FileHandle, FileSystem } from '@robustmq/core';
 export class MemoryDisk {
   readonly files: Map<string, Buffer> = new Map();
   readonly calls: string[] = [];
+  /** Paths of files that were there, each time one was opened. */
+  readonly opened: string[] = [];
   /** Asked before each step; what it gives is thrown. */
   fault: (call: string) => unknown = () => undefined;
   /** Asked before each step; it goes on when this settles. */
@@ -15,6 +17,7 @@ export class MemoryDisk {
         await this.#step(`create ${path}`);
         this.files.set(path, Buffer.alloc(0));
       } else if (!this.files.has(path)) throw coded('ENOENT');
+      else this.opened.push(path);
       return this.#handle(path);
     },
     rename: async (from: string, to: string) => {
