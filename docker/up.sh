@@ -61,3 +61,4 @@ if ! here_or_pulled "$PROMETHEUS_IMAGE"; then
   fi
 fi
 compose up -d
+echo "Again without this script: MINIO_IMAGE=$MINIO_IMAGE PROMETHEUS_IMAGE=$PROMETHEUS_IMAGE docker compose -f docker/compose.yaml -p robustmq up"
