@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { put } from '../real/hdfs-request.ts';
 import { type HdfsPair, type PairedNameNode, startHdfsPair } from '../real/hdfs-server.ts';
 import { startsBefore, startsWithout } from './bad-store.ts';
-import { lakeOn, theActive } from './hdfs-lake.ts';
+import { clientOf, lakeOn, theActive } from './hdfs-lake.ts';
 import { timeToAcknowledge, underStress } from './stress.ts';
 
 const STANDBY = /STORE_UNAVAILABLE.*state standby/s;
@@ -48,6 +49,34 @@ describe('A pair of NameNodes that fails over when it is told to, and a node', (
       await failOver();
       console.log(`it is active again: acknowledged ${await timeToAcknowledge(live)} ms after`);
     });
+  });
+
+  test('that knows both believes neither that something is gone while one stood still through a failover, and the other one is down', async () => {
+    const { active, standby } = await roles();
+    const client = clientOf([active, standby]);
+    try {
+      await active.pause();
+      await standby.transition('active');
+      expect(await put(standby, '/made-since', 'x', { user: 'root' })).toBe('created');
+      await standby.kill();
+      await active.resume();
+      expect(await active.haState()).toBe('active');
+      // the first attempt shows it the journal, and it ends
+      for (let i = 0; i < 3; i++) await expect(client.status('/made-since', {})).rejects.toThrow(/ECONNREFUSED/);
+      await active.kill();
+      await pair.start();
+      await vi.waitFor(async () => expect(await client.status('/made-since', {})).toMatchObject({ length: 1 }), {
+        timeout: 30_000,
+      });
+      expect(await client.status('/never-made', {})).toBeUndefined();
+      // one is down, and the other one active without a doubt
+      await (await roles()).standby.kill();
+      expect(await client.status('/never-made', {})).toBeUndefined();
+      expect(await client.delete('/never-made', { recursive: false })).toBe(false);
+      await pair.start();
+    } finally {
+      client.close();
+    }
   });
 
   test('that knows both goes on when the roles are swapped', async () => {

@@ -13,6 +13,7 @@ import type { Tls } from './webhdfs/exchange.ts';
 export async function backendOf(settings: HdfsSettings, clock: Clock): Promise<ObjectBackend> {
   const client = new WebHdfs({
     nameNodes: checkSettings(settings),
+    path: settings.path,
     user: settings.user,
     delegationToken: settings.delegationToken,
     authorize: await authorizeOf(settings.authorize),
