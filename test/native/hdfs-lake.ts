@@ -35,7 +35,7 @@ export function clientOf(nameNodes: readonly PairedNameNode[]): WebHdfs {
   return new WebHdfs({
     nameNodes: checkSettings(settingsOf({ nameNodes: nameNodes.map(({ httpAddress }) => httpAddress) })),
     path: '/',
-    ...{ user: 'root', delegationToken: undefined, authorize: undefined, tls: {} },
+    ...{ user: 'root', token: undefined, authorize: undefined, tls: {} },
     ...{ nameNodeTimeoutMs: 5000, requestTimeoutMs: 5000, clock: systemClock },
   });
 }

@@ -9,6 +9,7 @@ import type { Clock } from '@robustmq/core';
 import { type CallOptions, StoreError, withDeadline } from '@robustmq/engine-objects';
 import { bodyOf, Exchange, type Tls } from './exchange.ts';
 import { type RemoteException, remoteError } from './remote-error.ts';
+import type { DelegationToken } from './token.ts';
 
 /** Headers of a request, such as `Authorization` for SPNEGO. */
 export type Authorize = (request: {
@@ -22,7 +23,7 @@ export interface WebHdfsOptions {
   /** Where all lies: a directory that we may change. */
   readonly path: string;
   readonly user: string | undefined;
-  readonly delegationToken: string | undefined;
+  readonly token: DelegationToken | undefined;
   readonly authorize: Authorize | undefined;
   readonly tls: Tls;
   readonly nameNodeTimeoutMs: number;
@@ -242,6 +243,23 @@ export class WebHdfs {
     options: CallOptions,
     run: (base: URL, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    const { token } = this.#options;
+    await token?.look();
+    const { current = '' } = token ?? {};
+    try {
+      return await this.#askEach(what, options, run);
+    } catch (error) {
+      const isRefused = error instanceof StoreError && REFUSALS.has(error.trouble) && !error.mayBeApplied;
+      if (token === undefined || !isRefused || !(await token.isRenewed(current))) throw error;
+      return await this.#askEach(what, options, run);
+    }
+  }
+
+  async #askEach<T>(
+    what: string,
+    options: CallOptions,
+    run: (base: URL, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const { signal } = options;
     const { nameNodes, nameNodeTimeoutMs, clock } = this.#options;
     let failure: StoreError | undefined;
@@ -323,9 +341,9 @@ export class WebHdfs {
     const url = new URL(base);
     url.pathname += path.split('/').map(encodeURIComponent).join('/');
     url.searchParams.set('op', op);
-    const { user, delegationToken } = this.#options;
+    const { user, token } = this.#options;
     if (user !== undefined) url.searchParams.set('user.name', user);
-    if (delegationToken !== undefined) url.searchParams.set('delegation', delegationToken);
+    if (token !== undefined) url.searchParams.set('delegation', token.current);
     for (const [name, value] of Object.entries(parameters))
       if (value !== undefined) url.searchParams.set(name, String(value));
     return url;
@@ -380,6 +398,9 @@ export class WebHdfs {
 function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
 }
+
+/** Another token may do. */
+const REFUSALS: ReadonlySet<string> = new Set(['expired', 'credentials']);
 
 /** What the next NameNode is asked after: this one is standby, gone, asleep, or starting, when it knows no DataNode either. */
 const PASSED_ON: ReadonlySet<string> = new Set(['not-active', 'unreachable', 'timeout', 'server']);

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { backendOf, tlsOf, trustedBeside } from '../../src/backend.ts';
 import { checkSettings } from '../../src/settings.ts';
 import { type Authorize, WebHdfs, type WebHdfsOptions } from '../../src/webhdfs/client.ts';
+import { fixedToken } from '../../src/webhdfs/token.ts';
 import {
   type Answer,
   byOp,
@@ -47,7 +48,7 @@ function clientOf(addresses: readonly string[], own: Partial<WebHdfsOptions> = {
     nameNodes: checkSettings(settingsOf({ nameNodes: addresses })),
     path: '/robust/here',
     user: undefined,
-    delegationToken: undefined,
+    token: undefined,
     authorize: undefined,
     tls: {},
     nameNodeTimeoutMs: TIMEOUT_MS,
@@ -280,7 +281,7 @@ describe('who asks', () => {
 
   test.each([
     [{ user: 'robust' }, { 'user.name': 'robust' }],
-    [{ delegationToken: 'IAAEcm9v+/=' }, { delegation: 'IAAEcm9v+/=' }],
+    [{ token: fixedToken('IAAEcm9v+/=') }, { delegation: 'IAAEcm9v+/=' }],
     [{}, {}],
   ] as const)('is sent: %j', async (own, sent) => {
     const server = await serve(THERE);
