@@ -91,7 +91,7 @@ export interface EngineContext<Config = unknown> {
   readonly metrics: Metrics;
   /** Scoped to a prefix that belongs to this instance. */
   readonly meta: Meta;
-  /** Tells core how the instance is doing, whenever that changes; `/readyz` shows it. */
+  /** Tells core how the instance is doing, whenever that changes; `/readyz` shows it. After `ok` core makes moves again that failed meanwhile. */
   health(report: EngineHealth): void;
   /** Tells core which requests a store was asked for a segment, so that it can say what a topic costs. For engines that pay by the request. */
   usage(report: SegmentUsage): void;

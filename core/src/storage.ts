@@ -106,7 +106,10 @@ class NodeStorage implements Storage {
     await this.#manifests.start(this.#stopping.signal);
     this.#table.listen((event) => this.#follow(event));
     for (const instance of this.#environment.engines.values())
-      instance.onHealth(() => this.#loops.find((loop) => loop.name === 'pressure')?.run());
+      instance.onHealth(({ status }) => {
+        this.#loop('pressure')?.run();
+        if (status === 'ok') this.#wellAgain(instance.name);
+      });
     for (const loop of this.#loops) loop.run();
   }
 
@@ -405,6 +408,12 @@ class NodeStorage implements Storage {
     }
     this.#shards.delete(event.topic.id);
     for (const shard of shards) shard?.log.stop(unknownTopic(event.topic.name));
+  }
+
+  /** Moves that an engine in trouble has made fail are made now, not when they have rested. */
+  #wellAgain(instance: string): void {
+    const woken = [...this.#logs()].filter((log) => log.moves.wellAgain(instance));
+    if (woken.length > 0) this.#loop('moves')?.run();
   }
 
   /** Apart from upkeep, which may itself wait for what the overdue ones wait for. */

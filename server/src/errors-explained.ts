@@ -108,7 +108,7 @@ export const ERRORS: Readonly<Record<string, Explanation>> = {
   STORE_DENIED: {
     means:
       'The store behind an engine refuses the credentials: none, unknown, expired, without a right that is needed, or by a clock that is wrong.',
-    todo: 'The message names the request and what is missing. Nothing needs a restart: it goes on once the store accepts it.',
+    todo: 'The message names the request and what is missing. It goes on by itself once the store accepts the credentials; those that stand in the configuration itself are read at a start.',
   },
   STORE_MISCONFIGURED: {
     means:

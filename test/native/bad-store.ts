@@ -24,9 +24,9 @@ admin: { port: 0 }
 brokers: { mqtt: { port: 0 }, kafka: { port: 0 } }
 `;
 
-const batch = (text: string) => encodeBatch([{ timestamp: 1, key: null, value: Buffer.from(text) }]);
+export const batch = (text: string) => encodeBatch([{ timestamp: 1, key: null, value: Buffer.from(text) }]);
 
-async function readyz(node: RunningNode): Promise<string> {
+export async function readyz(node: RunningNode): Promise<string> {
   return (await fetch(`${urlOf(node)}/readyz`)).text();
 }
 
@@ -36,7 +36,7 @@ async function saysWhy(node: RunningNode, log: Log, code: RegExp, hint: RegExp):
   expect(log.text).toMatch(code);
 }
 
-async function configure(cwd: string, lake: EngineSettings): Promise<void> {
+export async function configure(cwd: string, lake: EngineSettings): Promise<void> {
   await writeFile(join(cwd, 'robust.yaml'), configFor(lake));
 }
 
@@ -184,7 +184,7 @@ async function change(store: StoreAtHand, { cluster, object, from, bytes }: Imag
   await store.write(cluster, object, after);
 }
 
-async function valuesOf(shard: Shard): Promise<string[]> {
+export async function valuesOf(shard: Shard): Promise<string[]> {
   const { committed } = await shard.offsets();
   const values: string[] = [];
   for (let from = 0; from < committed; ) {
@@ -199,7 +199,11 @@ async function valuesOf(shard: Shard): Promise<string[]> {
   return values;
 }
 
-async function whileRunning(cwd: string, run: (node: RunningNode) => Promise<void>, log = silentLogger): Promise<void> {
+export async function whileRunning(
+  cwd: string,
+  run: (node: RunningNode) => Promise<void>,
+  log = silentLogger,
+): Promise<void> {
   const node = await startIn(cwd, log);
   try {
     await run(node);

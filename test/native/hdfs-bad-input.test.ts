@@ -1,3 +1,5 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type Answer,
@@ -8,6 +10,7 @@ import {
   refusal,
   text,
 } from '../../engines/hdfs/test/support/little-server.ts';
+import { inFolder } from '../../server/test/node-fixture.ts';
 import { put } from '../real/hdfs-request.ts';
 import { type HdfsServer, startHdfs } from '../real/hdfs-server.ts';
 import { type Damage, damageIsTold, isNotTakenFor, refusesToStart, startsBefore, startsWithout } from './bad-store.ts';
@@ -25,6 +28,7 @@ const TOKEN =
   'token (token for robust: HDFS_DELEGATION_TOKEN owner=robust, renewer=robust, realUser=, issueDate=1795871049423, maxDate=1796475849423, sequenceNumber=7, masterKeyId=2)';
 const EXPIRED = refusal(403, 'InvalidToken', `${TOKEN} is expired, current time: 2026-11-28 13:04:09,423+0000`);
 const UNKNOWN_TOKEN = refusal(403, 'InvalidToken', `${TOKEN} can't be found in cache`);
+const TWO_TOKENS = { delegationToken: 'x', delegationTokenFile: 'token' };
 const NO_TICKET = text(401, '<html><body><h2>HTTP ERROR 401 Authentication required</h2></body></html>', {
   'www-authenticate': 'Negotiate',
 });
@@ -100,6 +104,36 @@ test('A node that starts in safe mode, and for the first time, says so and goes 
   }
 });
 
+test('A node that writes waits while its token has expired, and goes on by itself when another one is written into its file', async () => {
+  const well = passOnTo(server.nameNode.httpAddress);
+  let known = 'first';
+  // without security HDFS hears no token: what is in front of it knows whose it is
+  const secured: Answer = (request, response) => {
+    const url = new URL(request.url ?? '/', front.address);
+    if (url.searchParams.get('delegation') !== known) return EXPIRED(request, response);
+    url.searchParams.delete('delegation');
+    url.searchParams.set('user.name', 'root');
+    request.url = `${url.pathname}${url.search}`;
+    well(request, response);
+  };
+  await inFolder(async (folder) => {
+    const file = join(folder, 'token');
+    await writeFile(file, 'first\n');
+    const own = { path: '/token', user: undefined, delegationTokenFile: file };
+    await underStress(behind(secured, own), async ({ live, says, ready }) => {
+      known = 'second';
+      await says(/STORE_DENIED.*is expired.*Get a new delegation token/s);
+      expect(await ready()).toBe(false);
+      await writeFile(file, '');
+      await says(/STORE_DENIED.*delegationTokenFile .* is empty/s);
+      await rm(file);
+      await says(/STORE_DENIED.*delegationTokenFile .* can not be read: ENOENT/s);
+      await writeFile(file, 'second\n');
+      console.log(`another token is there: acknowledged after ${await timeToAcknowledge(live)} ms`);
+    });
+  });
+});
+
 test('A node that writes waits while its token has expired, and while DataNodes can not be reached, and loses nothing', async () => {
   const gone = await nowhere();
   const well = passOnTo(server.nameNode.httpAddress);
@@ -131,6 +165,12 @@ describe('A node whose settings can not be meant does not start', () => {
     ['the address has no scheme', { nameNodes: ['nn1:9870'] }, /scheme, host and the port of WebHDFS/],
     ['there are a user and a token', { delegationToken: 'x' }, /Set one of them/],
     ['HDFS has no such names', { path: '/a:b' }, /no names with a colon/],
+    ['a token is to come from two places', { user: undefined, ...TWO_TOKENS }, /Set one of them/],
+    [
+      'the file of the token is not there',
+      { user: undefined, delegationTokenFile: 'no-such' },
+      /one token and nothing/,
+    ],
     ['the certificate is not there', { caFile: 'no-such.pem' }, /no-such\.pem can not be read/],
     ['the module is not there', { authorize: './no-such.js' }, /no-such\.js can not be loaded/],
   ])('because %s', (_, own, hint) => refusesToStart(lake(own), 'STORE_MISCONFIGURED', hint));

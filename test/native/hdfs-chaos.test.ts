@@ -1,3 +1,9 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type HdfsServer, startHdfs } from '../real/hdfs-server.ts';
 import { lakeOn } from './hdfs-lake.ts';
@@ -52,3 +58,47 @@ describe('An HDFS in trouble, and a node that writes to it and archives to it:',
     });
   });
 });
+
+const run = promisify(execFile);
+const DISK_BYTES = 64 * 1024 * 1024;
+/** As much as the disk has is given, in small blocks. */
+const SMALL_DISK = {
+  'dfs.blocksize': 1024 * 1024,
+  'dfs.datanode.round-robin-volume-choosing-policy.additional-available-space': 0,
+};
+
+test.skipIf(process.getuid?.() !== 0)(
+  'An HDFS whose disk is full until somebody makes room (needs root, to mount a small file system)',
+  async () => {
+    const mount = await mkdtemp(join(tmpdir(), 'robust-full-hdfs-'));
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', mount]);
+    try {
+      const settings = { ...SMALL_DISK, 'dfs.datanode.data.dir': `file://${mount}/dn` };
+      const server = await startHdfs({ settings });
+      try {
+        await underStress(lakeOn(server, { path: '/disk' }), async ({ live, says, ready }) => {
+          const ballast = join(mount, 'ballast');
+          await writeFile(ballast, Buffer.alloc(DISK_BYTES)).catch(() => {}); // as much as there is room for
+          await says(/DISK_FULL|STORE_UNAVAILABLE/);
+          expect(await ready()).toBe(false);
+          await rm(ballast);
+          const itself = await Promise.race([timeToAcknowledge(live), sleep(15_000)]);
+          if (typeof itself === 'number') {
+            console.log(`there is room on the disk again: acknowledged after ${itself} ms`);
+            return;
+          }
+          // it gives up a disk to which it could not write, and ends with its last one
+          await server.dataNode.kill();
+          await server.dataNode.start();
+          console.log(`the DataNode was started again: acknowledged after ${await timeToAcknowledge(live)} ms`);
+        });
+      } finally {
+        await server.stop();
+      }
+    } finally {
+      await run('umount', ['-l', mount]);
+      await rm(mount, { recursive: true });
+    }
+  },
+  240_000,
+);

@@ -1,11 +1,7 @@
-import { systemClock } from '@robustmq/core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { checkSettings } from '../../engines/hdfs/src/settings.ts';
-import { WebHdfs } from '../../engines/hdfs/src/webhdfs/client.ts';
-import { settingsOf } from '../../engines/hdfs/test/support/settings.ts';
 import { put } from '../real/hdfs-request.ts';
 import { type HdfsPair, type PairedNameNode, startHdfsPair } from '../real/hdfs-server.ts';
-import { lakeOn, theActive } from './hdfs-lake.ts';
+import { clientOf, lakeOn, theActive } from './hdfs-lake.ts';
 import { timeToAcknowledge, underStress } from './stress.ts';
 
 /** A DataNode may have been in the middle of asking the NameNode, and say it first. */
@@ -53,11 +49,7 @@ describe('A pair of NameNodes that fails over by itself, and a node that writes 
 
 /** The first one may still take itself for active, and has not heard of the file. */
 async function believesTheRightOne(nameNodes: readonly PairedNameNode[], path: string): Promise<void> {
-  const client = new WebHdfs({
-    nameNodes: checkSettings(settingsOf({ nameNodes: nameNodes.map(({ httpAddress }) => httpAddress) })),
-    ...{ user: 'root', delegationToken: undefined, authorize: undefined, tls: {} },
-    ...{ nameNodeTimeoutMs: 5000, requestTimeoutMs: 5000, clock: systemClock },
-  });
+  const client = clientOf(nameNodes);
   try {
     for (let i = 0; i < 50; i++) expect(await client.status(path, {})).toMatchObject({ type: 'FILE', length: 1 });
   } finally {

@@ -1,4 +1,8 @@
+import { systemClock } from '@robustmq/core';
 import { vi } from 'vitest';
+import { checkSettings } from '../../engines/hdfs/src/settings.ts';
+import { WebHdfs } from '../../engines/hdfs/src/webhdfs/client.ts';
+import { settingsOf } from '../../engines/hdfs/test/support/settings.ts';
 import type { HdfsPair, HdfsServer, PairedNameNode } from '../real/hdfs-server.ts';
 import type { EngineSettings } from './stress.ts';
 
@@ -24,4 +28,14 @@ export async function theActive(pair: HdfsPair): Promise<PairedNameNode> {
     },
     { timeout: 30_000, interval: 50 },
   );
+}
+
+/** Asks them as the engine does, in this order. */
+export function clientOf(nameNodes: readonly PairedNameNode[]): WebHdfs {
+  return new WebHdfs({
+    nameNodes: checkSettings(settingsOf({ nameNodes: nameNodes.map(({ httpAddress }) => httpAddress) })),
+    path: '/',
+    ...{ user: 'root', token: undefined, authorize: undefined, tls: {} },
+    ...{ nameNodeTimeoutMs: 5000, requestTimeoutMs: 5000, clock: systemClock },
+  });
 }

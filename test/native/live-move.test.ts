@@ -9,24 +9,31 @@ import mqtt from 'mqtt';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { command, inFolder, portOf } from '../../server/test/node-fixture.ts';
 import { Clients } from '../clients.ts';
+import { type HdfsServer, startHdfs } from '../real/hdfs-server.ts';
 import { type S3Server, startMinio } from '../real/s3-server.ts';
+import { lakeOn } from './hdfs-lake.ts';
 
-let server: S3Server;
+let s3: S3Server;
+let hdfs: HdfsServer;
 beforeAll(async () => {
-  server = await startMinio();
-  await server.createBucket('moves');
+  [s3, hdfs] = await Promise.all([startMinio(), startHdfs()]);
+  await s3.createBucket('moves');
 });
-afterAll(async () => await server.stop());
+afterAll(async () => {
+  await s3?.stop();
+  await hdfs?.stop();
+});
 
 const configFor = ({ endpoint, accessKeyId, secretAccessKey }: S3Server): string => `
 engines:
-  lake:
+  bucket:
     use: s3
     bucket: moves
     endpoint: ${endpoint}
     accessKeyId: ${accessKeyId}
     secretAccessKey: ${secretAccessKey}
     flushIntervalMs: 50
+  lake: ${JSON.stringify(lakeOn(hdfs))}
 topics:
   - { match: "mqtt", engine: memory, segment: { bytes: 16KiB } }
 storage: { maintenanceIntervalMs: 100, deleteGraceMs: 200 }
@@ -34,9 +41,9 @@ admin: { port: 0 }
 brokers: { mqtt: { port: 0 }, kafka: { port: 0 } }
 `;
 
-test('a topic moves memory -> local-file -> s3 -> local-file while MQTT and Kafka clients write and a Kafka client reads: dense offsets, none lost, none repeated', async () => {
+test('a topic moves memory -> local-file -> s3 -> hdfs -> local-file while MQTT and Kafka clients write and a Kafka client reads: dense offsets, none lost, none repeated', async () => {
   await inFolder(async (cwd) => {
-    await writeFile(join(cwd, 'robust.yaml'), configFor(server));
+    await writeFile(join(cwd, 'robust.yaml'), configFor(s3));
     const plugins = { engines: FIRST_PARTY_ENGINES, brokers: FIRST_PARTY_BROKERS };
     const config = await loadConfig({ file: 'robust.yaml', env: {}, cwd, data: 'data', ...plugins });
     const node = await startNode(config, { logger: silentLogger });
@@ -64,7 +71,7 @@ test('a topic moves memory -> local-file -> s3 -> local-file while MQTT and Kafk
     try {
       const writers = [publish(), produce()];
       const shard = node.storage.shard(await node.storage.ensureTopic('mqtt'), 0);
-      for (const engine of ['local', 'lake', 'local']) {
+      for (const engine of ['local', 'bucket', 'lake', 'local']) {
         const before = acknowledged.size;
         await vi.waitFor(() => expect(acknowledged.size).toBeGreaterThan(before + 150), { timeout: 30_000 });
         const altered = await command(['topic', 'alter', 'mqtt', '--engine', engine, '--allow-weaker-durability'], {
@@ -91,4 +98,4 @@ test('a topic moves memory -> local-file -> s3 -> local-file while MQTT and Kafk
       await node.stop();
     }
   });
-}, 180_000);
+}, 240_000);

@@ -112,7 +112,7 @@ export async function underStress(lake: EngineSettings, disturb: (stage: Stage) 
       });
       await Promise.all([live.finish(), old.finish()]);
       await vi.waitFor(async () => expect(await ready()).toBe(true), { timeout: 70_000, interval: 200 });
-      // a failed move rests for ten seconds before it is tried again
+      // a failed move rests before it is made again
       await vi.waitFor(
         async () => {
           const segments = await (await shardOf(node, 'old')).segments();

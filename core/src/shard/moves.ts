@@ -80,7 +80,8 @@ export class Moves {
       counters.movedBytes.value += ofBytes;
       return true;
     } catch (error) {
-      this.#resting.add(culprit, now);
+      // not from its beginning: it may have waited for long itself
+      this.#resting.add(culprit, environment.clock.monotonic(), error);
       this.trouble = { to: move.to, error: asStorageError(error, log.where), until: this.#resting.until(culprit) };
       environment.counters.failedMoves.value++;
       throw error;
@@ -88,6 +89,15 @@ export class Moves {
       log.rewriting = false;
       this.moving = undefined;
     }
+  }
+
+  /** The engine instance says that it is well: what failed with it need not rest any more. @returns whether anything did */
+  wellAgain(instance: string): boolean {
+    const { rows, environment } = this.#log;
+    const keys = [instanceKey(instance), ...rows.flatMap((row) => (row.instance === instance ? row.id : []))];
+    const woken = keys.filter((key) => this.#resting.wake(key)).length > 0;
+    if (woken && this.trouble !== undefined) this.trouble = { ...this.trouble, until: environment.clock.monotonic() };
+    return woken;
   }
 }
 

@@ -46,7 +46,7 @@ async function rewriteSome(log: ShardLog): Promise<void> {
     await rewriteNext(log, isFit, { to: target, unreadable });
     resting.keepOnly(new Set(log.rows.map((row) => row.id)));
   } catch (error) {
-    resting.add(culprit, now);
+    resting.add(culprit, log.environment.clock.monotonic(), error);
     throw error;
   }
 }

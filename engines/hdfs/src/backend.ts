@@ -8,13 +8,15 @@ import { checkSettings, type HdfsSettings } from './settings.ts';
 import { HdfsStore } from './store.ts';
 import { type Authorize, WebHdfs } from './webhdfs/client.ts';
 import type { Tls } from './webhdfs/exchange.ts';
+import { type DelegationToken, fixedToken, TokenFile } from './webhdfs/token.ts';
 
 /** Nothing is sent yet. @throws STORE_MISCONFIGURED */
 export async function backendOf(settings: HdfsSettings, clock: Clock): Promise<ObjectBackend> {
   const client = new WebHdfs({
     nameNodes: checkSettings(settings),
+    path: settings.path,
     user: settings.user,
-    delegationToken: settings.delegationToken,
+    token: await tokenOf(settings, clock),
     authorize: await authorizeOf(settings.authorize),
     tls: await tlsOf(settings),
     nameNodeTimeoutMs: settings.nameNodeTimeoutMs,
@@ -46,10 +48,20 @@ export const HINTS: Hints = {
   full: 'Free space on the DataNodes, or raise the quota of the directory',
   denied:
     'Let this user read and write the directory of the setting path: hdfs dfs -mkdir -p and hdfs dfs -chown, or another user',
-  credentials: 'Set user, delegationToken, authorize or caFile to what the cluster asks for',
-  expired: 'Get a new delegation token, and set delegationToken to it',
+  credentials:
+    'Set user, delegationToken or delegationTokenFile, authorize or caFile to what the cluster asks for: the file of a token is read again by itself',
+  expired:
+    'Get a new delegation token, and write it into the file of delegationTokenFile, which is read again by itself; delegationToken is read at a start',
   refused: 'Check nameNodes and path: what answers there does not take requests of WebHDFS',
 };
+
+async function tokenOf(
+  { delegationToken, delegationTokenFile }: HdfsSettings,
+  clock: Clock,
+): Promise<DelegationToken | undefined> {
+  if (delegationTokenFile !== undefined) return await TokenFile.open(delegationTokenFile, clock);
+  return delegationToken === undefined ? undefined : fixedToken(delegationToken);
+}
 
 export async function tlsOf({ caFile, certFile, keyFile }: HdfsSettings): Promise<Tls> {
   const read = async (file: string): Promise<string> => {

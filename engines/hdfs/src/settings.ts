@@ -9,6 +9,7 @@ export interface HdfsSettings extends Omit<ObjectSettings, FixedName> {
   readonly path: string;
   readonly user?: string;
   readonly delegationToken?: string;
+  readonly delegationTokenFile?: string;
   readonly authorize?: string;
   readonly caFile?: string;
   readonly certFile?: string;
@@ -54,6 +55,9 @@ export const SETTINGS_SCHEMA: JsonSchema = {
     },
     user: text('Sent as user.name, where the cluster asks for no proof of it'),
     delegationToken: { ...text('A delegation token, in place of user'), secret: true },
+    delegationTokenFile: text(
+      'A file with a delegation token in one line of text: read at the start, again when it changes, and when the cluster refuses the token',
+    ),
     authorize: text(
       'A module (path, or name of a package) whose default export is called with {method, url} before each request and gives its headers: for SPNEGO and the like',
     ),
@@ -100,11 +104,13 @@ const API_PATH = '/webhdfs/v1';
 
 /** What the schema can't say. @returns where WebHDFS answers @throws STORE_MISCONFIGURED */
 export function checkSettings(settings: HdfsSettings): URL[] {
-  const { nameNodes, path, prefix, certFile, keyFile, user, delegationToken } = settings;
+  const { nameNodes, path, prefix, certFile, keyFile } = settings;
   if ((certFile === undefined) !== (keyFile === undefined))
     throw wrong('of certFile and keyFile one is set', 'Set both, or none');
-  if (user !== undefined && delegationToken !== undefined)
-    throw wrong('both user and delegationToken are set', 'Set one of them: a token says whose it is');
+  const names = (['user', 'delegationToken', 'delegationTokenFile'] as const).filter(
+    (name) => settings[name] !== undefined,
+  );
+  if (names.length > 1) throw wrong(`${names.join(' and ')} are set`, 'Set one of them: a token says whose it is');
   if (!`${path}/${prefix}cluster`.split('/').slice(1).every(isName))
     throw wrong(
       `path and prefix are ${JSON.stringify(path)} and ${JSON.stringify(prefix)}`,

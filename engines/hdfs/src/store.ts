@@ -1,7 +1,7 @@
 /**
  * HDFS as a store of objects and of files that grow. A file gets its name when it is whole: it is written into the work folder of this life, closed, and
- * renamed, which a NameNode does or does not, also when two ask. What a failure leaves in the folder is deleted by this process when it
- * next deletes something, and with the whole folder when its life is over.
+ * renamed, which a NameNode does or does not, also when two ask. What a failure leaves in the folder is deleted when this process
+ * next tidies up, and with the whole folder when its life is over.
  */
 import {
   type CallOptions,
@@ -20,7 +20,7 @@ const UID_ATTRIBUTE = 'user.robust.uid';
 /** Directories that are known to be there. */
 const MAX_DIRECTORIES = 4096;
 const GATHERED_BYTES = 1024 * 1024;
-/** Temporary files that one delete takes with it. */
+/** Temporary files that are deleted in one go. */
 const LEFT_AT_ONCE = 8;
 
 export interface HdfsStoreOptions {
@@ -51,7 +51,7 @@ export class HdfsStore implements FileStore {
   /** Clusters whose mark was seen: as long as it is gone nothing is made there anew. */
   readonly #marked = new Set<string>();
   readonly #uploads = new Map<string, Upload>();
-  /** Paths in the work folder that could not be deleted. */
+  /** Paths in the work folder of which nothing will become. */
   readonly #left = new Set<string>();
   #folder: string | undefined;
   #named = 0;
@@ -157,7 +157,17 @@ export class HdfsStore implements FileStore {
 
   async delete(key: string, options: CallOptions = {}): Promise<void> {
     await this.#client.delete(this.#paths.of(key), { ...options, recursive: false });
-    await this.#tidyUp(options);
+  }
+
+  get left(): number {
+    return this.#left.size;
+  }
+
+  async tidyUp(options: CallOptions = {}): Promise<void> {
+    for (const path of [...this.#left].slice(0, LEFT_AT_ONCE)) {
+      await this.#client.delete(path, { ...options, recursive: false });
+      this.#left.delete(path);
+    }
   }
 
   async deleteFolder(folder: string, options: CallOptions = {}): Promise<void> {
@@ -249,20 +259,6 @@ export class HdfsStore implements FileStore {
     for (const { write } of this.#uploads.values()) write.destroy();
     this.#uploads.clear();
     this.#client.close();
-  }
-
-  /** A few at a time, and whoever pays for it does not fail with it: they go with the folder at last. */
-  async #tidyUp(options: CallOptions): Promise<void> {
-    for (const path of [...this.#left].slice(0, LEFT_AT_ONCE)) {
-      // nobody else tries it meanwhile
-      this.#left.delete(path);
-      try {
-        await this.#client.delete(path, { ...options, recursive: false });
-      } catch {
-        this.#left.add(path);
-        return;
-      }
-    }
   }
 
   #upload(key: string, upload: string): Upload {

@@ -53,6 +53,8 @@ describe('the settings', () => {
     { certFile: 'cert.pem' },
     { keyFile: 'key.pem' },
     { user: 'robust', delegationToken: 'token' },
+    { user: 'robust', delegationTokenFile: 'token.txt' },
+    { delegationToken: 'token', delegationTokenFile: 'token.txt' },
     { path: '/a:b' },
     { path: '/a/../b' },
     { path: '/./a' },
@@ -69,6 +71,7 @@ describe('the settings', () => {
   test.each([
     { certFile: 'cert.pem', keyFile: 'key.pem' },
     { delegationToken: 'token' },
+    { delegationTokenFile: 'token.txt' },
     { path: '/user/robust/a b/ü' },
     { prefix: 'team-' },
     { prefix: 'a/b/' },

@@ -71,8 +71,22 @@ export class Sweeper {
       await this.#look();
       this.#lookedAt = now;
     }
-    const used = await this.#deleteGarbage(requests, signal);
+    let used = await this.#deleteGarbage(requests, signal);
+    if (used < requests && (await this.#tidyUp())) used++;
     return used + (await this.#deleteOrphans(requests - used, signal));
+  }
+
+  /** @returns whether it asked the store */
+  async #tidyUp(): Promise<boolean> {
+    const { files, store, logger } = this.#environment;
+    if (files === undefined) return false;
+    try {
+      return await store.tidyUp({ lane: 'upkeep' });
+    } catch (error) {
+      if (!isStorageError(error, 'CLOSED'))
+        logger.warn({ err: error }, 'what failures have left could not be deleted yet');
+      return true;
+    }
   }
 
   async #deleteGarbage(requests: number, signal: AbortSignal): Promise<number> {

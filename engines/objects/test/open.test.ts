@@ -1,20 +1,33 @@
 import { type EngineContext, type EngineHealth, type StorageError, silentLogger, unreadMetrics } from '@robustmq/core';
 import { MemoryMeta, SeededRandom, VirtualClock } from '@robustmq/core/testing';
 import { describe, expect, test } from 'vitest';
+import type { ObjectBackend } from '../src/backend.ts';
 import { openObjects } from '../src/open.ts';
 import type { ObjectSettings } from '../src/settings.ts';
+import type { CallOptions } from '../src/store/port.ts';
 import { batch } from './batches.ts';
-import { backendOf } from './support/backend.ts';
+import { backendOf, fileBackendOf } from './support/backend.ts';
 import { Bucket } from './support/bucket.ts';
+import { MemoryFiles } from './support/memory-files.ts';
 import { MemoryStore, type MemoryStoreOptions } from './support/memory-store.ts';
 import { settingsOf } from './support/settings.ts';
 
 /** An instance on a bucket in memory, and what it tells core. */
 function world(own: Partial<MemoryStoreOptions> = {}, settings: Partial<ObjectSettings> = {}) {
+  return worldOn((options) => {
+    const store = new MemoryStore({ ...options, ...own });
+    return { store, backend: backendOf(store) };
+  }, settings);
+}
+
+function worldOn<S extends MemoryStore>(
+  connect: (options: MemoryStoreOptions) => { readonly store: S; readonly backend: ObjectBackend },
+  settings: Partial<ObjectSettings>,
+) {
   const clock = new VirtualClock();
   const random = new SeededRandom(1);
   const bucket = new Bucket({ clock, random });
-  const store = new MemoryStore({ bucket, clock, random, ...own });
+  const { store, backend } = connect({ bucket, clock, random });
   const hurry = new AbortController();
   const health: EngineHealth[] = [];
   const ctx: EngineContext<ObjectSettings> = {
@@ -34,7 +47,7 @@ function world(own: Partial<MemoryStoreOptions> = {}, settings: Partial<ObjectSe
     usage: () => {},
     signal: hurry.signal,
   };
-  return { clock, bucket, store, hurry, health, open: () => openObjects(ctx, backendOf(store)) };
+  return { clock, bucket, store, hurry, health, open: () => openObjects(ctx, backend) };
 }
 
 const CREATE = { base: 0, epoch: 1, config: {}, state: new Uint8Array(0) };
@@ -83,6 +96,43 @@ test('a node starts without its store long before the patience of its requests i
   await opened?.create('a-1', CREATE);
   await opened?.close();
   await opening;
+});
+
+test('what failures have left in the work folder goes in the next rounds of housekeeping, without anything else to delete', async () => {
+  class Left extends MemoryFiles {
+    files = 0;
+    override get left(): number {
+      return this.files;
+    }
+    override async tidyUp(options: CallOptions): Promise<void> {
+      await this.request('DELETE', 'left', options, () => void this.files--);
+    }
+  }
+  const { clock, store, open } = worldOn(
+    (options) => {
+      const files = new Left(options);
+      return { store: files, backend: fileBackendOf(files, 1000) };
+    },
+    { patienceMs: 1000 },
+  );
+  const engine = await open();
+  const maintain = async (): Promise<void> => {
+    const round = engine.maintain?.({ requestBudget: 10, signal: new AbortController().signal });
+    for (let i = 0; i < 50; i++) await clock.advance(100);
+    await round;
+  };
+  const { requests } = store;
+  await maintain();
+  expect(store.requests).toBe(requests);
+  store.files = 2;
+  store.down = true;
+  await maintain();
+  expect(store.files).toBe(2);
+  store.down = false;
+  await maintain();
+  await maintain();
+  expect(store.files).toBe(0);
+  await engine.close();
 });
 
 describe('health', () => {

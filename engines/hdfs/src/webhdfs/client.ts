@@ -1,7 +1,7 @@
 /**
  * WebHDFS as this engine needs it. One attempt a call, but that every NameNode is asked: whoever is standby, or gone, passes the question on. That something is not there
- * is believed when each NameNode that can be asked says so: one that woke up after a failover takes itself for active until its next write, and knows nothing of what was made since. Throws
- * nothing but StoreError.
+ * is believed when each NameNode has answered and none has it: one that woke up after a failover takes itself for active until its next write, and knows nothing of what was made since. Where
+ * another one does not answer, who says so has to write first. Throws nothing but StoreError.
  */
 import { Agent as HttpAgent, type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -9,6 +9,7 @@ import type { Clock } from '@robustmq/core';
 import { type CallOptions, StoreError, withDeadline } from '@robustmq/engine-objects';
 import { bodyOf, Exchange, type Tls } from './exchange.ts';
 import { type RemoteException, remoteError } from './remote-error.ts';
+import type { DelegationToken } from './token.ts';
 
 /** Headers of a request, such as `Authorization` for SPNEGO. */
 export type Authorize = (request: {
@@ -19,8 +20,10 @@ export type Authorize = (request: {
 export interface WebHdfsOptions {
   /** Each with the path of the API. */
   readonly nameNodes: readonly URL[];
+  /** Where all lies: a directory that we may change. */
+  readonly path: string;
   readonly user: string | undefined;
-  readonly delegationToken: string | undefined;
+  readonly token: DelegationToken | undefined;
   readonly authorize: Authorize | undefined;
   readonly tls: Tls;
   readonly nameNodeTimeoutMs: number;
@@ -237,9 +240,27 @@ export class WebHdfs {
 
   async #eachNameNode<T>(
     what: string,
-    { signal }: CallOptions,
+    options: CallOptions,
     run: (base: URL, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    const { token } = this.#options;
+    await token?.look();
+    const { current = '' } = token ?? {};
+    try {
+      return await this.#askEach(what, options, run);
+    } catch (error) {
+      const isRefused = error instanceof StoreError && REFUSALS.has(error.trouble) && !error.mayBeApplied;
+      if (token === undefined || !isRefused || !(await token.isRenewed(current))) throw error;
+      return await this.#askEach(what, options, run);
+    }
+  }
+
+  async #askEach<T>(
+    what: string,
+    options: CallOptions,
+    run: (base: URL, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { signal } = options;
     const { nameNodes, nameNodeTimeoutMs, clock } = this.#options;
     let failure: StoreError | undefined;
     let mayBeApplied = false;
@@ -279,7 +300,8 @@ export class WebHdfs {
         break;
       }
     }
-    if (absence !== undefined) {
+    const isHeard = failure === undefined || failure.trouble === 'not-active';
+    if (absence !== undefined && (isHeard || (await this.#writes(nameNodes[absence.index], options)))) {
       this.#preferred = absence.index;
       if (!(absence.said instanceof StoreError)) return absence.said;
       failure = absence.said;
@@ -291,13 +313,37 @@ export class WebHdfs {
     throw new StoreError(trouble, message, { mayBeApplied, code, status, cause: failure });
   }
 
+  /** Whether the NameNode is active, and not only takes itself for that: then the journal shuts it out when it writes, be it the time of a directory. */
+  async #writes(base: URL | undefined, options: CallOptions): Promise<boolean> {
+    const { clock, nameNodeTimeoutMs, path } = this.#options;
+    if (base === undefined) return false;
+    const what = `SETTIMES ${path} at ${base.host}`;
+    try {
+      return await withDeadline(clock, nameNodeTimeoutMs, { what, ...options }, async (abort) => {
+        // the first that is there
+        for (let directory = path; ; directory = parentOf(directory)) {
+          const time = { modificationtime: Math.floor(clock.wall()) };
+          const response = await this.#ask('PUT', this.#url(base, 'SETTIMES', directory, time), what, abort);
+          if (response.statusCode === 200) {
+            response.destroy();
+            return true;
+          }
+          if (directory === '/' || !isNotFound(await errorOf(response, what))) return false;
+        }
+      });
+    } catch (error) {
+      if (error instanceof StoreError) return false;
+      throw error;
+    }
+  }
+
   #url(base: URL, op: string, path: string, parameters: Parameters): URL {
     const url = new URL(base);
     url.pathname += path.split('/').map(encodeURIComponent).join('/');
     url.searchParams.set('op', op);
-    const { user, delegationToken } = this.#options;
+    const { user, token } = this.#options;
     if (user !== undefined) url.searchParams.set('user.name', user);
-    if (delegationToken !== undefined) url.searchParams.set('delegation', delegationToken);
+    if (token !== undefined) url.searchParams.set('delegation', token.current);
     for (const [name, value] of Object.entries(parameters))
       if (value !== undefined) url.searchParams.set(name, String(value));
     return url;
@@ -348,6 +394,13 @@ export class WebHdfs {
     }
   }
 }
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
+}
+
+/** Another token may do. */
+const REFUSALS: ReadonlySet<string> = new Set(['expired', 'credentials']);
 
 /** What the next NameNode is asked after: this one is standby, gone, asleep, or starting, when it knows no DataNode either. */
 const PASSED_ON: ReadonlySet<string> = new Set(['not-active', 'unreachable', 'timeout', 'server']);

@@ -113,6 +113,14 @@ export function refusal(status: number, exception: string, message: string): Ans
   return json(status, { RemoteException: { exception, javaClassName: exception, message } });
 }
 
+/** Another answer to each of these operations of WebHDFS. */
+export function byOp(answers: Readonly<Record<string, Answer>>, others: Answer): Answer {
+  return (request, response) => {
+    const op = new URL(request.url ?? '/', `http://${HOST}`).searchParams.get('op') ?? '';
+    (answers[op] ?? others)(request, response);
+  };
+}
+
 export const STANDBY: Answer = refusal(
   403,
   'StandbyException',

@@ -7,8 +7,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { backendOf, tlsOf, trustedBeside } from '../../src/backend.ts';
 import { checkSettings } from '../../src/settings.ts';
 import { type Authorize, WebHdfs, type WebHdfsOptions } from '../../src/webhdfs/client.ts';
+import { fixedToken } from '../../src/webhdfs/token.ts';
 import {
   type Answer,
+  byOp,
   CERT_FILE,
   json,
   KEY_FILE,
@@ -44,8 +46,9 @@ async function serve(answer: Answer, tls?: 'server' | 'mutual'): Promise<LittleS
 function clientOf(addresses: readonly string[], own: Partial<WebHdfsOptions> = {}): WebHdfs {
   const client = new WebHdfs({
     nameNodes: checkSettings(settingsOf({ nameNodes: addresses })),
+    path: '/robust/here',
     user: undefined,
-    delegationToken: undefined,
+    token: undefined,
     authorize: undefined,
     tls: {},
     nameNodeTimeoutMs: TIMEOUT_MS,
@@ -111,7 +114,6 @@ describe('of several NameNodes', () => {
 
   test.each([
     ['standby', STANDBY],
-    ['starting', STARTING],
     ['of the same mind', NOT_THERE],
   ])('there is no such file when one says so, and the other one is %s', async (_, answer) => {
     for (const answers of [
@@ -122,7 +124,55 @@ describe('of several NameNodes', () => {
       for (const one of answers) addresses.push((await serve(one)).address);
       expect(await clientOf(addresses).status('/f', {})).toBeUndefined();
     }
-    expect(await clientOf([(await serve(NOT_THERE)).address, await nowhere()]).status('/f', {})).toBeUndefined();
+  });
+
+  // the other one may have been active since, and have the file
+  describe.each([
+    ['gone', undefined, 'unreachable'],
+    ['starting', STARTING, 'server'],
+  ] as const)('when one says that there is no such file, and the other one is %s', (_, answer, trouble) => {
+    const pairs = async (says: Answer): Promise<readonly { client: WebHdfs; asked: LittleServer }[]> => {
+      const one = async () => await serve(says);
+      const other = async () => (answer === undefined ? await nowhere() : (await serve(answer)).address);
+      const [first, second] = [await one(), await one()];
+      return [
+        { client: clientOf([first.address, await other()]), asked: first },
+        { client: clientOf([await other(), second.address]), asked: second },
+      ];
+    };
+
+    test.each([
+      ['can not write', STANDBY],
+      ['ends when it writes', ((request) => void request.socket.destroy()) satisfies Answer],
+      ['may not write', refusal(403, 'AccessControlException', 'Permission denied')],
+    ])('nothing is known while the first one %s', async (_how, writes) => {
+      for (const { client } of await pairs(byOp({ SETTIMES: writes }, NOT_THERE))) {
+        expect(await failureOf(client.status('/f', {}))).toMatchObject({ trouble });
+        expect(await failureOf(client.list('/d', {}))).toMatchObject({ trouble });
+      }
+      for (const { client } of await pairs(byOp({ SETTIMES: writes }, json(200, { boolean: false })))) {
+        expect(await failureOf(client.delete('/f', { recursive: false }))).toMatchObject({ trouble });
+        expect(await failureOf(client.rename('/f', '/g', {}))).toMatchObject({ trouble });
+      }
+    });
+
+    test('it is believed when it writes, to the first directory that is there', async () => {
+      const writes: Answer = (request, response) =>
+        (request.url?.includes('/robust/here?') === true ? NOT_THERE : text(200, ''))(request, response);
+      for (const { client, asked } of await pairs(byOp({ SETTIMES: writes }, NOT_THERE))) {
+        expect(await client.status('/f', {})).toBeUndefined();
+        expect(asked.asked).toEqual(['GET GETFILESTATUS /f', 'PUT SETTIMES /robust/here', 'PUT SETTIMES /robust']);
+      }
+      for (const { client } of await pairs(byOp({ SETTIMES: text(200, '') }, json(200, { boolean: false }))))
+        expect(await client.rename('/f', '/g', {})).toBe(false);
+    });
+
+    test('nothing is known when no directory is there at all', async () => {
+      for (const { client, asked } of await pairs(NOT_THERE)) {
+        expect(await failureOf(client.status('/f', {}))).toMatchObject({ trouble });
+        expect(asked.asked.at(-1)).toBe('PUT SETTIMES /');
+      }
+    });
   });
 
   test('that there is no such file is not believed when another one would not let us see it', async () => {
@@ -231,7 +281,7 @@ describe('who asks', () => {
 
   test.each([
     [{ user: 'robust' }, { 'user.name': 'robust' }],
-    [{ delegationToken: 'IAAEcm9v+/=' }, { delegation: 'IAAEcm9v+/=' }],
+    [{ token: fixedToken('IAAEcm9v+/=') }, { delegation: 'IAAEcm9v+/=' }],
     [{}, {}],
   ] as const)('is sent: %j', async (own, sent) => {
     const server = await serve(THERE);

@@ -54,6 +54,10 @@ export interface ObjectStore {
 export interface FileStore extends ObjectStore {
   /** From now on what is not whole yet lies in this folder (a key that ends in `/`), which one process has to itself. */
   workIn(folder: string): void;
+  /** How many files of failures lie in that folder, as far as is known. */
+  readonly left: number;
+  /** Deletes a few of them. */
+  tidyUp(options?: CallOptions): Promise<void>;
   /** With all that is in it; idempotent. */
   deleteFolder(folder: string, options?: CallOptions): Promise<void>;
   /**

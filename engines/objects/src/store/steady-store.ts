@@ -74,6 +74,8 @@ export interface SteadyStore {
     options?: SteadyOptions,
   ): Promise<void>;
   deleteFolder(folder: string, options?: SteadyOptions): Promise<void>;
+  /** Of a store of files: deletes a few of those that failures have left. @returns whether there were any */
+  tidyUp(options?: SteadyOptions): Promise<boolean>;
   /** Rejects what waits, with CLOSED, and closes the connections. */
   close(): Promise<void>;
 }

@@ -158,6 +158,13 @@ class Steady implements SteadyStore {
     await this.#again('DELETE', folder, options, (signal) => files.deleteFolder(folder, { signal }));
   }
 
+  async tidyUp(options: SteadyOptions = {}): Promise<boolean> {
+    const files = this.#files();
+    if (files.left === 0) return false;
+    await this.#again('DELETE', 'the work folder', options, (signal) => files.tidyUp({ signal }));
+    return true;
+  }
+
   async putStream(
     key: string,
     chunks: AsyncIterable<Uint8Array>,

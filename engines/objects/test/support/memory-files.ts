@@ -12,7 +12,8 @@ export class MemoryFiles extends MemoryStore implements FileStore {
   readonly #files: Bucket;
   readonly #random: MemoryStoreOptions['random'];
   #folder: string | undefined;
-  #left = 0;
+  #named = 0;
+  readonly #left = new Set<string>();
 
   constructor(options: MemoryStoreOptions) {
     super(options);
@@ -28,8 +29,11 @@ export class MemoryFiles extends MemoryStore implements FileStore {
     try {
       await super.put(key, body, options);
     } catch (error) {
-      if (this.#folder !== undefined && this.#random.next() < LEFT)
-        this.#files.put(`${this.#folder}${this.#left++}`, new Uint8Array(1), options.uid);
+      if (this.#folder !== undefined && this.#random.next() < LEFT) {
+        const key = `${this.#folder}${this.#named++}`;
+        this.#files.put(key, new Uint8Array(1), options.uid);
+        this.#left.add(key);
+      }
       throw error;
     }
   }
@@ -48,6 +52,17 @@ export class MemoryFiles extends MemoryStore implements FileStore {
       const isTorn = this.weather.replyLost > 0 && this.#random.next() < this.weather.replyLost * TORN;
       this.#files.append(key, at, isTorn ? bytes.subarray(0, bytes.length * this.#random.next()) : bytes);
       if (isTorn) throw new StoreError('unreachable', 'the connection was cut', { mayBeApplied: true });
+    });
+  }
+
+  get left(): number {
+    return this.#left.size;
+  }
+
+  tidyUp(options: CallOptions = {}): Promise<void> {
+    return this.request('DELETE', this.#folder ?? '', options, () => {
+      for (const key of this.#left) this.#files.delete(key);
+      this.#left.clear();
     });
   }
 
