@@ -63,6 +63,8 @@ export interface Facts {
   readonly bitFlipsOpen?: { readonly tried: number; readonly of: number } | 'n/a';
   /** I/O steps that were made to fail, each in a run of its own, over all kinds of failure; `n/a`: there is no seam to fail them at. */
   readonly faultSteps?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** Reads, opens and looks at sizes and names that were made to fail one at a time, after a restart on what was acknowledged. */
+  readonly failedReads?: { readonly tried: number; readonly of: number } | 'n/a';
   /** There when files were changed past `ctx.fs`, while others were changed through it: steps that nobody could fail are in no count. */
   readonly faultsPastCtxFs?: string;
   /** Segments that lay idle beside each other in one engine. */

@@ -5,7 +5,7 @@ import type { EngineDefinition } from '@robustmq/core';
 import memory from '@robustmq/engine-memory';
 import { describe, expect, it } from 'vitest';
 import type { Facts } from '../src/check.ts';
-import { ioFaultChecks } from '../src/checks/io-faults.ts';
+import { failedReadChecks, ioFaultChecks } from '../src/checks/io-faults.ts';
 import { patience } from '../src/faults-io/ledger.ts';
 import { type Flaws, tinyFileEngine } from './tiny-file-engine.ts';
 
@@ -13,7 +13,7 @@ async function run(
   id: string,
   definition: EngineDefinition,
 ): Promise<{ readonly ran: boolean; readonly facts: Facts }> {
-  const check = ioFaultChecks.find((one) => one.id === id);
+  const check = [...ioFaultChecks, ...failedReadChecks].find((one) => one.id === id);
   if (check === undefined) throw new Error(`no ${id}`);
   let facts: Facts = {};
   const stage = { kind: 'engine', open: () => openWorld(definition, { config: {} }) } as const;
@@ -64,6 +64,15 @@ describe('checks of I/O faults', () => {
     expect(facts.faultSteps).toMatchObject({ tried: expect.any(Number) });
     expect(facts.faultsPastCtxFs).toMatch(/^not tried: /);
     expect((await run('SHARD-211', sound)).facts.faultsPastCtxFs).toBeUndefined();
+  });
+
+  it('fail each read of a sound engine after a restart, and catch one that takes it for the end', async () => {
+    const { ran, facts } = await run('SHARD-287', tinyFileEngine());
+    expect(ran).toBe(true);
+    if (typeof facts.failedReads !== 'object') throw new Error('no reads were counted');
+    expect(facts.failedReads.tried).toBeGreaterThan(20);
+    const wrong = run('SHARD-287', tinyFileEngine({ takesAFailedReadForTheEnd: true }));
+    await expect(wrong).rejects.toThrow(/SHARD-287 MUST .* read \d+ of about \d+ failed with EIO/);
   });
 
   it('are not claimed by an engine that does no I/O', async () => {

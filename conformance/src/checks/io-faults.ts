@@ -1,5 +1,6 @@
 import { appendsDurably, type Check, durable } from '../check.ts';
 import { failEachStep } from '../faults-io/every-step.ts';
+import { failEachRead } from '../faults-io/failed-reads.ts';
 import { answerLate, holdDurableSteps } from '../faults-io/slow-steps.ts';
 
 /** Hundreds of runs, each with two starts of the engine. */
@@ -92,5 +93,20 @@ export const ioFaultChecks: readonly Check[] = [
     timeoutMs: 60_000,
     claimed: ({ append, durability }) => append && !['none', 'pipeline'].includes(durability),
     run: holdDurableSteps,
+  },
+];
+
+/** Younger than the others, and after them in the list. */
+export const failedReadChecks: readonly Check[] = [
+  {
+    id: 'SHARD-287',
+    level: 'MUST',
+    area: 'faults',
+    subject: 'engine',
+    promise: 'never take a failed read for the end of what it holds, nor for there being nothing',
+    why: 'A read that fails at a restart says nothing of what lies there. Logs that took the error for the end of the file, or for "no such segment", cut off or gave up what had been acknowledged (BookKeeper #2908), and the disk was well again an hour later.',
+    timeoutMs: 60_000,
+    claimed: durable,
+    run: failEachRead,
   },
 ];
