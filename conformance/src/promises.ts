@@ -10,7 +10,7 @@ import { durabilityChecks } from './checks/durability.ts';
 import { fencingChecks } from './checks/fencing.ts';
 import { fullDiskChecks } from './checks/full-disks.ts';
 import { ingestChecks } from './checks/ingest.ts';
-import { failedReadChecks, ioFaultChecks } from './checks/io-faults.ts';
+import { ioFaultChecks, laterIoFaultChecks } from './checks/io-faults.ts';
 import { leakChecks } from './checks/leaks.ts';
 import { limitChecks } from './checks/limits.ts';
 import { mediaChecks } from './checks/media.ts';
@@ -67,7 +67,7 @@ export const checks: readonly Check[] = [
   ...quietChecks,
   ...sequenceChecks,
   ...nodeChecks,
-  ...failedReadChecks,
+  ...laterIoFaultChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */

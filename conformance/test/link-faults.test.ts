@@ -2,7 +2,7 @@ import { type EngineHarness, flakyProxy, openWorld, runCheck } from '@robustmq/c
 import type { EngineDefinition } from '@robustmq/core';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Facts } from '../src/check.ts';
-import { failedReadChecks, ioFaultChecks } from '../src/checks/io-faults.ts';
+import { ioFaultChecks, laterIoFaultChecks } from '../src/checks/io-faults.ts';
 import { fileServer, remoteFiles } from './remote-files.ts';
 import { tinyFileEngine } from './tiny-file-engine.ts';
 
@@ -29,7 +29,7 @@ async function remote(definition: EngineDefinition): Promise<EngineHarness> {
 }
 
 async function run(id: string, definition: EngineDefinition, effort = 1): Promise<Facts> {
-  const check = [...ioFaultChecks, ...failedReadChecks].find((one) => one.id === id);
+  const check = [...ioFaultChecks, ...laterIoFaultChecks].find((one) => one.id === id);
   if (check === undefined) throw new Error(`no ${id}`);
   let facts: Facts = {};
   const onFacts = (more: Facts): void => {

@@ -97,7 +97,7 @@ export const ioFaultChecks: readonly Check[] = [
 ];
 
 /** Younger than the others, and after them in the list. */
-export const failedReadChecks: readonly Check[] = [
+export const laterIoFaultChecks: readonly Check[] = [
   {
     id: 'SHARD-287',
     level: 'MUST',
@@ -108,5 +108,16 @@ export const failedReadChecks: readonly Check[] = [
     timeoutMs: 60_000,
     claimed: durable,
     run: failEachRead,
+  },
+  {
+    id: 'SHARD-288',
+    level: 'MUST',
+    area: 'faults',
+    subject: 'engine',
+    promise: 'take no part of a write for the whole when it fails with EIO in its middle',
+    why: 'A bad sector, or a cable, ends a write anywhere, with the same error as one of which nothing was written. Who looks at the length of the file afterwards, or writes on behind it, has half a frame in the middle of the log.',
+    timeoutMs: MANY_RUNS_MS,
+    claimed: durable,
+    run: (trial) => failEachStep(trial, { how: 'short', code: 'EIO', of: ['write'] }),
   },
 ];
