@@ -1,7 +1,9 @@
 import {
   type EngineHarness,
+  openServiceWorld,
   openShardWorld,
   openWorld,
+  type ServiceAddress,
   type ShardHarness,
   type Stage,
   settingsOf,
@@ -25,6 +27,8 @@ export interface Mutant {
   /** Only in a process of its own: what it does ends others, or is seen by them. */
   readonly apart?: true;
   readonly definition: EngineDefinition;
+  /** A service that it talks to, through a link; its settings are `host` and `port`. */
+  readonly service?: () => Promise<ServiceAddress>;
   /** What stands between core's wrapper and whoever calls it. */
   readonly wrapper?: (guarded: StorageEngine) => Partial<StorageEngine>;
   /** What stands between core's shard and whoever calls it. `life` counts the restarts. */
@@ -93,10 +97,14 @@ export function override<T extends object>(sound: T, wrong: Partial<T>): T {
 
 /** Where the mutant meets the suite. `module`: what a child process imports to run it. */
 export function stageOf(mutant: Mutant, module?: string): Stage {
-  const { definition } = mutant;
+  const { definition, service } = mutant;
   const options = { config: settingsOf(definition), ...(module === undefined ? {} : { module }) };
+  const openEngine = (): Promise<EngineHarness> =>
+    service === undefined
+      ? openWorld(definition, options)
+      : openServiceWorld(definition, { ...options, service, settings: ({ host, port }) => ({ host, port }) });
   return mutant.stage === 'engine'
-    ? { kind: 'engine', open: async () => wrapped(mutant, await openWorld(definition, options)) }
+    ? { kind: 'engine', open: async () => wrapped(mutant, await openEngine()) }
     : { kind: 'shard', open: async () => resharded(mutant, await openShardWorld(definition, options)) };
 }
 
