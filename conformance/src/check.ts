@@ -67,6 +67,8 @@ export interface Facts {
   readonly failedReads?: { readonly tried: number; readonly of: number } | 'n/a';
   /** There when files were changed past `ctx.fs`, while others were changed through it: steps that nobody could fail are in no count. */
   readonly faultsPastCtxFs?: string;
+  /** How one of 200 segments was made to fail beside the others. */
+  readonly crowdFault?: string;
   /** Segments that lay idle beside each other in one engine. */
   readonly idleSegments?: number;
   /** Commands that the model ran against the oracle. */
