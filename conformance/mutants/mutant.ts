@@ -10,6 +10,7 @@ import {
 } from '@robustmq/conformance';
 import type { EngineDefinition, SegmentReader, SegmentWriter, Shard, StorageEngine } from '@robustmq/core';
 import memoryEngine from '@robustmq/engine-memory';
+import type { Workshop } from '../src/check.ts';
 
 /** One thing wrong, on purpose. The suite is only worth what it catches of these. */
 export interface Mutant {
@@ -111,12 +112,25 @@ export function stageOf(mutant: Mutant, module?: string): Stage {
 function wrapped({ wrapper }: Mutant, sound: EngineHarness): EngineHarness {
   if (wrapper === undefined) return sound;
   const known = new WeakMap<StorageEngine, StorageEngine>();
+  const wrap = (engine: StorageEngine): StorageEngine => {
+    const before = known.get(engine) ?? override(engine, wrapper(engine));
+    known.set(engine, before);
+    return before;
+  };
+  const { workshop } = sound;
   return override(sound, {
     get engine() {
-      const { engine } = sound;
-      const before = known.get(engine) ?? override(engine, wrapper(engine));
-      known.set(engine, before);
-      return before;
+      return wrap(sound.engine);
+    },
+    ...(workshop === undefined ? {} : { workshop: wrapping(workshop, wrap) }),
+  });
+}
+
+function wrapping(workshop: Workshop, wrap: (engine: StorageEngine) => StorageEngine): Workshop {
+  return override(workshop, {
+    open: async (options) => {
+      const { instance, unlock } = await workshop.open(options);
+      return { instance: override(instance, { engine: wrap(instance.engine) }), unlock };
     },
   });
 }
