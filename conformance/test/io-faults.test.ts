@@ -78,6 +78,16 @@ describe('checks of I/O faults', () => {
     await expect(wrong).rejects.toThrow(/SHARD-287 MUST .* read \d+ of about \d+ failed with EIO/);
   });
 
+  it.each(['SHARD-210', 'SHARD-212', 'SHARD-213', 'SHARD-214', 'SHARD-287', 'SHARD-288'])(
+    '%s passes an engine that takes whole segments only',
+    async (id) => {
+      const sound = tinyFileEngine();
+      const { ran, facts } = await run(id, { ...sound, capabilities: { ...sound.capabilities, append: false } });
+      expect(ran).toBe(true);
+      expect(facts.faultSteps ?? facts.failedReads).toMatchObject({ tried: expect.any(Number) });
+    },
+  );
+
   it('are not claimed by an engine that does no I/O', async () => {
     const { ran, facts } = await run('SHARD-210', {
       ...memory,
