@@ -168,6 +168,11 @@ export interface ShardHarness {
   readonly shard: Shard;
   readonly canCrash: boolean;
   reopen(options: { readonly crash: boolean }): Promise<void>;
+  /**
+   * Another owner takes the shard over, on the same engine, while the one before still runs and can only not reach Meta any more.
+   * @returns the shard as the one before has it
+   */
+  takeOver?(): Promise<Shard>;
   dispose(): Promise<void>;
 }
 
