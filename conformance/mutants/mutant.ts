@@ -1,13 +1,16 @@
 import {
   type EngineHarness,
+  openServiceWorld,
   openShardWorld,
   openWorld,
+  type ServiceAddress,
   type ShardHarness,
   type Stage,
   settingsOf,
 } from '@robustmq/conformance';
 import type { EngineDefinition, SegmentReader, SegmentWriter, Shard, StorageEngine } from '@robustmq/core';
 import memoryEngine from '@robustmq/engine-memory';
+import type { Workshop } from '../src/check.ts';
 
 /** One thing wrong, on purpose. The suite is only worth what it catches of these. */
 export interface Mutant {
@@ -25,6 +28,8 @@ export interface Mutant {
   /** Only in a process of its own: what it does ends others, or is seen by them. */
   readonly apart?: true;
   readonly definition: EngineDefinition;
+  /** A service that it talks to, through a link; its settings are `host` and `port`. */
+  readonly service?: () => Promise<ServiceAddress>;
   /** What stands between core's wrapper and whoever calls it. */
   readonly wrapper?: (guarded: StorageEngine) => Partial<StorageEngine>;
   /** What stands between core's shard and whoever calls it. `life` counts the restarts. */
@@ -93,22 +98,39 @@ export function override<T extends object>(sound: T, wrong: Partial<T>): T {
 
 /** Where the mutant meets the suite. `module`: what a child process imports to run it. */
 export function stageOf(mutant: Mutant, module?: string): Stage {
-  const { definition } = mutant;
+  const { definition, service } = mutant;
   const options = { config: settingsOf(definition), ...(module === undefined ? {} : { module }) };
+  const openEngine = (): Promise<EngineHarness> =>
+    service === undefined
+      ? openWorld(definition, options)
+      : openServiceWorld(definition, { ...options, service, settings: ({ host, port }) => ({ host, port }) });
   return mutant.stage === 'engine'
-    ? { kind: 'engine', open: async () => wrapped(mutant, await openWorld(definition, options)) }
+    ? { kind: 'engine', open: async () => wrapped(mutant, await openEngine()) }
     : { kind: 'shard', open: async () => resharded(mutant, await openShardWorld(definition, options)) };
 }
 
 function wrapped({ wrapper }: Mutant, sound: EngineHarness): EngineHarness {
   if (wrapper === undefined) return sound;
   const known = new WeakMap<StorageEngine, StorageEngine>();
+  const wrap = (engine: StorageEngine): StorageEngine => {
+    const before = known.get(engine) ?? override(engine, wrapper(engine));
+    known.set(engine, before);
+    return before;
+  };
+  const { workshop } = sound;
   return override(sound, {
     get engine() {
-      const { engine } = sound;
-      const before = known.get(engine) ?? override(engine, wrapper(engine));
-      known.set(engine, before);
-      return before;
+      return wrap(sound.engine);
+    },
+    ...(workshop === undefined ? {} : { workshop: wrapping(workshop, wrap) }),
+  });
+}
+
+function wrapping(workshop: Workshop, wrap: (engine: StorageEngine) => StorageEngine): Workshop {
+  return override(workshop, {
+    open: async (options) => {
+      const { instance, unlock } = await workshop.open(options);
+      return { instance: override(instance, { engine: wrap(instance.engine) }), unlock };
     },
   });
 }

@@ -63,8 +63,12 @@ export interface Facts {
   readonly bitFlipsOpen?: { readonly tried: number; readonly of: number } | 'n/a';
   /** I/O steps that were made to fail, each in a run of its own, over all kinds of failure; `n/a`: there is no seam to fail them at. */
   readonly faultSteps?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** Reads, opens and looks at sizes and names that were made to fail one at a time, after a restart on what was acknowledged. */
+  readonly failedReads?: { readonly tried: number; readonly of: number } | 'n/a';
   /** There when files were changed past `ctx.fs`, while others were changed through it: steps that nobody could fail are in no count. */
   readonly faultsPastCtxFs?: string;
+  /** How one of 200 segments was made to fail beside the others. */
+  readonly crowdFault?: string;
   /** Segments that lay idle beside each other in one engine. */
   readonly idleSegments?: number;
   /** Commands that the model ran against the oracle. */
@@ -164,6 +168,11 @@ export interface ShardHarness {
   readonly shard: Shard;
   readonly canCrash: boolean;
   reopen(options: { readonly crash: boolean }): Promise<void>;
+  /**
+   * Another owner takes the shard over, on the same engine, while the one before still runs and can only not reach Meta any more.
+   * @returns the shard as the one before has it
+   */
+  takeOver?(): Promise<Shard>;
   dispose(): Promise<void>;
 }
 

@@ -17,7 +17,11 @@ export class Lifeline implements Meta {
   list: Meta['list'] = (options) => this.#through(() => this.#meta.list(options));
   commit: Meta['commit'] = (mutation) => this.#through(() => this.#meta.commit(mutation));
   commitEach: Meta['commitEach'] = (mutations) => this.#through(() => this.#meta.commitEach(mutations));
-  watch: Meta['watch'] = (options) => this.#meta.watch(options);
+  watch: Meta['watch'] = (options) => this.#untilCut(this.#meta.watch(options));
+
+  async *#untilCut<T>(events: AsyncIterable<T>): AsyncGenerator<T> {
+    for await (const event of events) if (!this.#cut) yield event;
+  }
 
   async #through<T>(call: () => Promise<T>): Promise<T> {
     if (this.#cut) throw new StorageError('META_UNAVAILABLE', 'This process has crashed');

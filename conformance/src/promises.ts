@@ -7,10 +7,12 @@ import { crashPointChecks } from './checks/crash-points.ts';
 import { crowdChecks } from './checks/crowds.ts';
 import { deletionChecks } from './checks/deletion.ts';
 import { durabilityChecks } from './checks/durability.ts';
+import { failingChecks } from './checks/failing.ts';
 import { fencingChecks } from './checks/fencing.ts';
 import { fullDiskChecks } from './checks/full-disks.ts';
+import { givingUpChecks } from './checks/giving-up.ts';
 import { ingestChecks } from './checks/ingest.ts';
-import { ioFaultChecks } from './checks/io-faults.ts';
+import { ioFaultChecks, laterIoFaultChecks } from './checks/io-faults.ts';
 import { leakChecks } from './checks/leaks.ts';
 import { limitChecks } from './checks/limits.ts';
 import { mediaChecks } from './checks/media.ts';
@@ -25,6 +27,7 @@ import { raceChecks } from './checks/races.ts';
 import { readChecks } from './checks/reads.ts';
 import { recoveryChecks } from './checks/recovery.ts';
 import { restartChecks } from './checks/restarts.ts';
+import { rollingChecks } from './checks/rolling.ts';
 import { sealingChecks } from './checks/sealing.ts';
 import { sequenceChecks } from './checks/sequences.ts';
 import { timestampChecks } from './checks/timestamps.ts';
@@ -67,6 +70,10 @@ export const checks: readonly Check[] = [
   ...quietChecks,
   ...sequenceChecks,
   ...nodeChecks,
+  ...laterIoFaultChecks,
+  ...rollingChecks,
+  ...failingChecks,
+  ...givingUpChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */

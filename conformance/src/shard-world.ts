@@ -85,6 +85,15 @@ class ShardWorld implements ShardHarness {
     await this.start();
   }
 
+  async takeOver(): Promise<Shard> {
+    const { storage, meta, shard } = this.#alive;
+    this.#life = undefined;
+    meta.cut();
+    this.#abandoned.push(storage);
+    await this.start();
+    return shard;
+  }
+
   async dispose(): Promise<void> {
     await this.#life?.storage.close();
     // a round of theirs may wait for an engine whose Meta is gone: that ends with the engine

@@ -3,6 +3,7 @@ import { checks, describePromises, openWorld, promises, runScorecard, settingsOf
 import type { EngineDefinition } from '@robustmq/core';
 import memory from '@robustmq/engine-memory';
 import { describe, expect, it } from 'vitest';
+import { isLong } from '../src/run-check.ts';
 
 describe('the suite', () => {
   it('fails a check that hangs, and goes on', async () => {
@@ -26,6 +27,16 @@ describe('the suite', () => {
     const card = await runScorecard(cold, { kind: 'shard', open });
     expect([card.passed, card.failed]).toEqual([[], []]);
     expect(card.notClaimed.length).toBeGreaterThan(20);
+  });
+
+  it('asks of an engine that takes whole segments only what such a one can do, and nothing of it fails', async () => {
+    const cold = { ...memory, capabilities: { ...memory.capabilities, append: false } } as EngineDefinition; // as above
+    const open = () => openWorld(cold, { config: settingsOf(cold) });
+    const only = checks.filter((check) => !isLong(check)).map(({ id }) => id);
+    const card = await runScorecard(cold, { kind: 'engine', open }, { only });
+    expect(card.failed.map(({ error }) => error.message)).toEqual([]);
+    expect(card.passed).toEqual(expect.arrayContaining(['SHARD-060', 'SHARD-141', 'SHARD-271', 'SHARD-279']));
+    expect(card.notClaimed).toEqual(expect.arrayContaining(['SHARD-001', 'SHARD-040', 'SHARD-094', 'SHARD-289']));
   });
 
   it('has an id, a reason and a place for each promise', () => {

@@ -60,6 +60,11 @@ describe('checks of crowds and of what is left behind', () => {
     await run(id, tinyFileEngine());
   });
 
+  it('say how one of many was made to fail', async () => {
+    expect(await run('SHARD-250', tinyFileEngine())).toEqual({ crowdFault: 'a file of one segment, and a copy' });
+    expect((await run('SHARD-250', SOUND)).crowdFault).toMatch(/^a copy alone: /);
+  });
+
   const timers: NodeJS.Timeout[] = [];
   const buffers: Buffer[] = [];
   const files: number[] = [];

@@ -5,7 +5,7 @@ import type { EngineDefinition } from '@robustmq/core';
 import memory from '@robustmq/engine-memory';
 import { describe, expect, it } from 'vitest';
 import type { Facts } from '../src/check.ts';
-import { ioFaultChecks } from '../src/checks/io-faults.ts';
+import { ioFaultChecks, laterIoFaultChecks } from '../src/checks/io-faults.ts';
 import { patience } from '../src/faults-io/ledger.ts';
 import { type Flaws, tinyFileEngine } from './tiny-file-engine.ts';
 
@@ -13,7 +13,7 @@ async function run(
   id: string,
   definition: EngineDefinition,
 ): Promise<{ readonly ran: boolean; readonly facts: Facts }> {
-  const check = ioFaultChecks.find((one) => one.id === id);
+  const check = [...ioFaultChecks, ...laterIoFaultChecks].find((one) => one.id === id);
   if (check === undefined) throw new Error(`no ${id}`);
   let facts: Facts = {};
   const stage = { kind: 'engine', open: () => openWorld(definition, { config: {} }) } as const;
@@ -26,14 +26,17 @@ async function run(
 }
 
 describe('checks of I/O faults', () => {
-  it.each(ioFaultChecks.map(({ id }) => id))('%s passes a sound engine, and counts every step', async (id) => {
-    const { ran, facts } = await run(id, tinyFileEngine());
-    expect(ran).toBe(true);
-    if (id === 'SHARD-215' || id === 'SHARD-216') return;
-    if (typeof facts.faultSteps !== 'object') throw new Error('no steps were counted');
-    expect(facts.faultSteps.tried).toBeGreaterThan(5);
-    expect(facts.faultSteps.of).toBe(facts.faultSteps.tried);
-  });
+  it.each([...ioFaultChecks.map(({ id }) => id), 'SHARD-288'])(
+    '%s passes a sound engine, and counts every step',
+    async (id) => {
+      const { ran, facts } = await run(id, tinyFileEngine());
+      expect(ran).toBe(true);
+      if (id === 'SHARD-215' || id === 'SHARD-216') return;
+      if (typeof facts.faultSteps !== 'object') throw new Error('no steps were counted');
+      expect(facts.faultSteps.tried).toBeGreaterThan(5);
+      expect(facts.faultSteps.of).toBe(facts.faultSteps.tried);
+    },
+  );
 
   it.each<[string, string, Flaws]>([
     ['acknowledges a write that failed', 'SHARD-210', { swallowsWriteErrors: true }],
@@ -65,6 +68,25 @@ describe('checks of I/O faults', () => {
     expect(facts.faultsPastCtxFs).toMatch(/^not tried: /);
     expect((await run('SHARD-211', sound)).facts.faultsPastCtxFs).toBeUndefined();
   });
+
+  it('fail each read of a sound engine after a restart, and catch one that takes it for the end', async () => {
+    const { ran, facts } = await run('SHARD-287', tinyFileEngine());
+    expect(ran).toBe(true);
+    if (typeof facts.failedReads !== 'object') throw new Error('no reads were counted');
+    expect(facts.failedReads.tried).toBeGreaterThan(20);
+    const wrong = run('SHARD-287', tinyFileEngine({ takesAFailedReadForTheEnd: true }));
+    await expect(wrong).rejects.toThrow(/SHARD-287 MUST .* read \d+ of about \d+ failed with EIO/);
+  });
+
+  it.each(['SHARD-210', 'SHARD-212', 'SHARD-213', 'SHARD-214', 'SHARD-287', 'SHARD-288'])(
+    '%s passes an engine that takes whole segments only',
+    async (id) => {
+      const sound = tinyFileEngine();
+      const { ran, facts } = await run(id, { ...sound, capabilities: { ...sound.capabilities, append: false } });
+      expect(ran).toBe(true);
+      expect(facts.faultSteps ?? facts.failedReads).toMatchObject({ tried: expect.any(Number) });
+    },
+  );
 
   it('are not claimed by an engine that does no I/O', async () => {
     const { ran, facts } = await run('SHARD-210', {

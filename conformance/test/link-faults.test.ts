@@ -2,7 +2,7 @@ import { type EngineHarness, flakyProxy, openWorld, runCheck } from '@robustmq/c
 import type { EngineDefinition } from '@robustmq/core';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Facts } from '../src/check.ts';
-import { ioFaultChecks } from '../src/checks/io-faults.ts';
+import { ioFaultChecks, laterIoFaultChecks } from '../src/checks/io-faults.ts';
 import { fileServer, remoteFiles } from './remote-files.ts';
 import { tinyFileEngine } from './tiny-file-engine.ts';
 
@@ -29,7 +29,7 @@ async function remote(definition: EngineDefinition): Promise<EngineHarness> {
 }
 
 async function run(id: string, definition: EngineDefinition, effort = 1): Promise<Facts> {
-  const check = ioFaultChecks.find((one) => one.id === id);
+  const check = [...ioFaultChecks, ...laterIoFaultChecks].find((one) => one.id === id);
   if (check === undefined) throw new Error(`no ${id}`);
   let facts: Facts = {};
   const onFacts = (more: Facts): void => {
@@ -63,6 +63,13 @@ test('without time for all of them some requests go wrong, and the card says how
 
 test('an engine behind a connection that takes a lost reply for a failure is caught', async () => {
   await expect(run('SHARD-213', tinyFileEngine({ failedMeansNone: true }))).rejects.toThrow('certainly not applied');
+});
+
+test('each request after a restart is refused once, and what was acknowledged is still there', async () => {
+  const { failedReads } = await run('SHARD-287', tinyFileEngine());
+  if (typeof failedReads !== 'object') throw new Error('no requests were counted');
+  expect(failedReads.tried).toBeGreaterThan(3);
+  await expect(run('SHARD-287', tinyFileEngine({ takesAFailedReadForTheEnd: true }))).rejects.toThrow('SHARD-287 MUST');
 });
 
 test('slow replies of a service: order and visibility hold, and nothing is acknowledged without one', async () => {

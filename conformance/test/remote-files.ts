@@ -44,12 +44,12 @@ interface Call {
   readonly name: keyof FileSystem | keyof FileHandle;
   readonly path: string;
   readonly to?: string;
-  readonly flags?: 'r+' | 'w+' | 'wx+';
+  readonly flags?: 'r' | 'r+' | 'w+' | 'wx+';
   readonly bytes?: string;
   readonly position?: number;
 }
 
-/** Everything that changes files is a request; reading is not. */
+/** Everything that changes files is a request, and opening one; reading what is open is not. */
 export function remoteFiles(
   { host, port }: { readonly host: string; readonly port: number },
   agent: Agent = new Agent({ keepAlive: true }),
@@ -74,7 +74,7 @@ export function remoteFiles(
   return {
     ...nodeFileSystem,
     open: async (path, flags) => {
-      if (flags !== 'r') await call({ name: 'open', path, flags });
+      await call({ name: 'open', path, flags });
       const near = await nodeFileSystem.open(path, 'r');
       return {
         read: (into, offset, length, position) => near.read(into, offset, length, position),

@@ -7,6 +7,7 @@ import {
   type FileHandle,
   forEachBatch,
   headerDigest,
+  isStorageError,
   nextOffset,
   type SegmentOffsets,
   type SegmentReader,
@@ -31,6 +32,8 @@ export interface Flaws {
   /** What has been written counts, whatever is still on its way in front of it. */
   readonly commitsByArrival?: boolean;
   readonly syncsLater?: boolean;
+  /** A file that can not be opened or read is one that is not there, or ends there. */
+  readonly takesAFailedReadForTheEnd?: boolean;
   /** One failed segment takes the others with it. */
   readonly failsTogether?: boolean;
   /** A second promise for each append, which nobody hears. */
@@ -151,7 +154,9 @@ class TinyEngine implements StorageEngine {
     const ids = new Set(names.map((name) => name.replace(/\.(log|seal)$/, '')));
     const there: string[] = [];
     for (const id of [...ids].filter((one) => one.startsWith(prefix) && one > after).sort()) {
-      const found = await this.load(id, await this.sealed(id)).catch(() => undefined);
+      const found = await this.load(id, await this.sealed(id)).catch((error: unknown) => {
+        if (!isStorageError(error, 'SEGMENT_UNKNOWN')) throw error;
+      });
       if (found !== undefined && there.length < limit) there.push(id);
     }
     return there;
@@ -203,12 +208,17 @@ class TinyEngine implements StorageEngine {
     try {
       file = await this.ctx.fs.open(this.path(id, kind), 'r');
     } catch (error) {
-      if ((error as { code?: string }).code === 'ENOENT') return [];
+      if ((error as { code?: string }).code === 'ENOENT' || this.flaws.takesAFailedReadForTheEnd === true) return [];
       throw error;
     }
     try {
       const bytes = Buffer.alloc(await file.size());
-      await file.read(bytes, 0, bytes.length, 0);
+      try {
+        await file.read(bytes, 0, bytes.length, 0);
+      } catch (error) {
+        if (this.flaws.takesAFailedReadForTheEnd === true) return [];
+        throw error;
+      }
       const found: Buffer[] = [];
       for (let at = 0; at + 8 <= bytes.length; ) {
         const body = bytes.subarray(at + 8, at + 8 + bytes.readUInt32BE(at));

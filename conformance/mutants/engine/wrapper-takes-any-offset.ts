@@ -7,7 +7,8 @@ export const mutant: Mutant = {
     'A lost append in the middle of a pipeline closes up unnoticed: every offset behind it means another record',
   stage: 'engine',
   caughtBy: 'SHARD-004',
-  alsoFails: [],
+  // the bytes that are sent again bear the offset that it gave them
+  alsoFails: ['SHARD-290'],
   definition: MEMORY,
   wrapper: (engine) =>
     wrongWriter(engine, (writer) => ({

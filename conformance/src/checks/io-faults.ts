@@ -1,5 +1,6 @@
 import { appendsDurably, type Check, durable } from '../check.ts';
 import { failEachStep } from '../faults-io/every-step.ts';
+import { failEachRead } from '../faults-io/failed-reads.ts';
 import { answerLate, holdDurableSteps } from '../faults-io/slow-steps.ts';
 
 /** Hundreds of runs, each with two starts of the engine. */
@@ -92,5 +93,31 @@ export const ioFaultChecks: readonly Check[] = [
     timeoutMs: 60_000,
     claimed: ({ append, durability }) => append && !['none', 'pipeline'].includes(durability),
     run: holdDurableSteps,
+  },
+];
+
+/** Younger than the others, and after them in the list. */
+export const laterIoFaultChecks: readonly Check[] = [
+  {
+    id: 'SHARD-287',
+    level: 'MUST',
+    area: 'faults',
+    subject: 'engine',
+    promise: 'never take a failed read for the end of what it holds, nor for there being nothing',
+    why: 'A read that fails at a restart says nothing of what lies there. Logs that took the error for the end of the file, or for "no such segment", cut off or gave up what had been acknowledged (BookKeeper #2908), and the disk was well again an hour later.',
+    timeoutMs: 60_000,
+    claimed: durable,
+    run: failEachRead,
+  },
+  {
+    id: 'SHARD-288',
+    level: 'MUST',
+    area: 'faults',
+    subject: 'engine',
+    promise: 'take no part of a write for the whole when it fails with EIO in its middle',
+    why: 'A bad sector, or a cable, ends a write anywhere, with the same error as one of which nothing was written. Who looks at the length of the file afterwards, or writes on behind it, has half a frame in the middle of the log.',
+    timeoutMs: MANY_RUNS_MS,
+    claimed: durable,
+    run: (trial) => failEachStep(trial, { how: 'short', code: 'EIO', of: ['write'] }),
   },
 ];

@@ -172,6 +172,7 @@ const EACH_PLACE: Readonly<Record<string, string>> = {
   tornTails: 'SHARD-220',
   bitFlips: 'SHARD-222',
   bitFlipsOpen: 'SHARD-223',
+  failedReads: 'SHARD-287',
 };
 
 /** How those that there was no time for are tried, too. */

@@ -8,7 +8,7 @@ import { batch, bodyOf, logOf, readAll, stored } from '../batches.ts';
 import type { EngineTrial } from '../check.ts';
 import { open } from '../checks/segments.ts';
 import { assertHolds, settled } from '../expect.ts';
-import { pause } from '../resources.ts';
+import { eventually, pause } from '../resources.ts';
 
 const CROWD = 200;
 const ROUNDS = 8;
@@ -16,22 +16,35 @@ const BURST = 3;
 const [FENCED, FAILED, SEALED, DELETED, READ] = [0, 1, 2, 3, 4];
 const TROUBLED = 5;
 
-/** 200 segments, appended to at once; something happens to five of them in the middle of it. */
+/**
+ * 200 segments, appended to at once; something happens to five of them in the middle of it. The one that fails does so by a file of its own; what lies in
+ * files that all share can not fail for one alone, so there it is a copy that breaks off.
+ */
 export async function crowdOf200(trial: EngineTrial): Promise<void> {
   const { workshop } = trial.harness;
-  if (workshop === undefined) return await run(trial.engine, () => () => {});
-  const dir = await mkdtemp(join(tmpdir(), 'robust-crowd-'));
+  if (workshop === undefined) {
+    await run(trial.engine, () => async () => {});
+    return trial.note({ crowdFault: COPY_ONLY });
+  }
+  const dir = await mkdtemp(join(tmpdir(), 'robust-many-'));
   const plan = new FaultPlan();
   try {
     const fs = faultyFileSystem(nodeFileSystem, plan);
     const { instance } = await workshop.open({ dir, meta: new MemoryMeta(), fs });
     try {
       await run(instance.engine, () => {
-        // where it has files of its own; one that shares them has the other checks of failing steps
+        const own = new RegExp(idOf(FAILED));
         const always = { code: 'EIO', times: Number.POSITIVE_INFINITY } as const;
-        plan.fail('write', new RegExp(idOf(FAILED)), always);
-        plan.fail('sync', new RegExp(idOf(FAILED)), always);
-        return () => plan.release();
+        const writes = plan.fail('write', own, always);
+        const syncs = plan.fail('sync', own, always);
+        return async () => {
+          const count = (): number => writes() + syncs();
+          const hasOwn = plan.writtenBytes(own) > 0;
+          const hits = hasOwn ? await eventually(count, (seen) => seen > 0) : count();
+          plan.release();
+          assert.ok(hits > 0 || !hasOwn, `${idOf(FAILED)} has a file of its own, and nothing of it could be failed`);
+          trial.note({ crowdFault: hits > 0 ? 'a file of one segment, and a copy' : COPY_ONLY });
+        };
       });
     } finally {
       plan.release();
@@ -42,11 +55,13 @@ export async function crowdOf200(trial: EngineTrial): Promise<void> {
   }
 }
 
+const COPY_ONLY = 'a copy alone: no file is named by one segment';
+
 /** `failOne` makes one of them fail, and gives back what ends that. */
-async function run(engine: StorageEngine, failOne: () => () => void): Promise<void> {
+async function run(engine: StorageEngine, failOne: () => () => Promise<void>): Promise<void> {
   const writers = await Promise.all(Array.from({ length: CROWD }, (_, i) => open(engine, { id: idOf(i), base: i })));
   const logs = writers.map((writer, i) => new Growing(writer, i));
-  let heal: () => void = () => {};
+  let heal = async (): Promise<void> => {};
   let halfway: () => void = () => {};
   const half = new Promise<void>((resolve) => {
     halfway = resolve;
@@ -56,6 +71,7 @@ async function run(engine: StorageEngine, failOne: () => () => void): Promise<vo
     await Promise.all([
       engine.recover(idOf(FENCED), { epoch: 2 }),
       settled(at(writers, FAILED).seal()),
+      breakOff(engine),
       at(writers, SEALED).seal(),
       engine.delete(idOf(DELETED)),
       readSlowly(at(writers, READ)),
@@ -73,7 +89,7 @@ async function run(engine: StorageEngine, failOne: () => () => void): Promise<vo
   // and of the five, each holds what it has acknowledged
   await logs[FENCED]?.assertHeld(engine);
   await logs[SEALED]?.assertHeld(engine);
-  heal();
+  await heal();
   await engine.recover(idOf(FAILED), { epoch: 2 });
   await logs[FAILED]?.assertHeld(engine);
   assert.ok(
@@ -143,6 +159,16 @@ class Growing {
     assertHolds(found.slice(0, this.#bodies.length), this.#number, this.#bodies);
     await reader.close();
   }
+}
+
+/** A copy whose source fails in its middle. */
+async function breakOff(engine: StorageEngine): Promise<void> {
+  async function* source(): AsyncGenerator<Uint8Array> {
+    for (const base of [0, 1]) yield batch({ base, tag: 'copy', valueBytes: 3000 });
+    throw new Error('the source of the copy is gone');
+  }
+  const options = { base: 0, end: 3, epoch: 1, state: new Uint8Array(0), uid: 'u' };
+  await assert.rejects(engine.ingest('crowd-copy', options, source()), 'a copy whose source has failed was taken');
 }
 
 async function readSlowly(writer: SegmentWriter): Promise<void> {

@@ -18,10 +18,12 @@ export interface Page {
   readonly base: number;
   readonly state: Uint8Array;
   created: Came;
-  readonly attempts: Attempt[];
+  attempts: Attempt[];
   /** Where `recover` or `seal` said it ends. */
   end?: number;
   deleted?: Came;
+  /** Somebody tried to create it. */
+  asked?: true;
 }
 
 /** What a failed step of I/O may make of a call. Anything else blames the caller, or the data. */
@@ -33,6 +35,11 @@ const FAILURES: readonly StorageCode[] = [
   'BACKPRESSURE',
   'TIMEOUT',
 ];
+
+/** Whether it is a name for a failed step. */
+export function isFailure(error: unknown): boolean {
+  return isStorageError(error) && FAILURES.includes(error.code);
+}
 
 /** A call that has not settled by then hangs. Far above what any step takes, also on a machine that is busy with other things. */
 export const patience: { hangsAfterMs: number } = { hangsAfterMs: 10_000 };
@@ -64,7 +71,7 @@ export async function outcomeOf<T>(
       assert.fail(`${what} failed with what is no StorageError: ${String(error)}`);
     }
     assert.ok(
-      FAILURES.includes(error.code) || also.includes(error.code),
+      isFailure(error) || also.includes(error.code),
       `${what} failed with ${error.code}, which is no name for a failed step: ${error.message}`,
     );
     return { came: error.outcome };

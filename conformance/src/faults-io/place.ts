@@ -8,8 +8,16 @@ import {
   type OpenEngineInstance,
   type StorageEngine,
 } from '@robustmq/core';
-import { FaultPlan, faultyFileSystem, MemoryMeta, type StepFault } from '@robustmq/core/testing';
+import {
+  type DiskImage,
+  FaultPlan,
+  faultyFileSystem,
+  MemoryMeta,
+  type StepFault,
+  type StepKind,
+} from '@robustmq/core/testing';
 import type { EngineHarness, Workshop } from '../check.ts';
+import { writeImage } from '../faults/write-image.ts';
 import type { FlakyLink, LinkFault } from '../faults-net/flaky-link.ts';
 import { inTime } from './ledger.ts';
 
@@ -17,8 +25,8 @@ import { inTime } from './ledger.ts';
 export interface Place {
   /** Of the ids of its segments. */
   readonly prefix: string;
-  /** Steps so far: operations that change files, or requests. */
-  steps(): number;
+  /** Steps so far: operations that change files, or those of the kinds named; or requests. */
+  steps(of?: readonly StepKind[]): number;
   /** The `nth` step from now goes wrong. @returns how many have */
   arm(nth: number, fault: StepFault): () => number;
   open(): Promise<StorageEngine>;
@@ -29,23 +37,30 @@ export interface Place {
   dispose(): Promise<void>;
 }
 
-/** A directory of its own, with faults in `ctx.fs`. */
+/** What an instance left. */
+export interface Medium {
+  readonly image: DiskImage;
+  readonly meta: Meta;
+}
+
+/** A directory of its own, with faults in `ctx.fs`. Empty, or a copy of what another instance left. */
 export class DirectoryPlace implements Place {
   readonly prefix = '';
   readonly plan: FaultPlan = new FaultPlan();
   readonly #workshop: Workshop;
-  readonly #meta: Meta = new MemoryMeta();
+  readonly #meta: Meta;
   readonly #dir: Promise<string>;
   #first: Opened | undefined;
   readonly #all: OpenEngineInstance[] = [];
 
-  constructor(workshop: Workshop) {
+  constructor(workshop: Workshop, medium?: Medium) {
     this.#workshop = workshop;
-    this.#dir = mkdtemp(join(tmpdir(), `robust-${workshop.definition.name}-`));
+    this.#meta = medium?.meta ?? new MemoryMeta();
+    this.#dir = makeDirectory(workshop.definition.name, medium?.image);
   }
 
-  steps(): number {
-    return this.plan.steps();
+  steps(of?: readonly StepKind[]): number {
+    return of === undefined ? this.plan.steps() : of.reduce((sum, kind) => sum + this.plan.steps(kind), 0);
   }
 
   arm(nth: number, fault: StepFault): () => number {
@@ -124,6 +139,12 @@ export class LinkPlace implements Place {
   async dispose(): Promise<void> {
     this.heal();
   }
+}
+
+async function makeDirectory(name: string, image?: DiskImage): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), `robust-${name}-`));
+  if (image !== undefined) await writeImage(image, dir);
+  return dir;
 }
 
 type Opened = Awaited<ReturnType<Workshop['open']>>;

@@ -3,7 +3,7 @@ import { headerDigest, type IngestResult, type SegmentWriter, type StorageEngine
 import { batch, bodyOf, logOf, readAll } from '../batches.ts';
 import { chunks, open } from '../checks/segments.ts';
 import { assertHolds } from '../expect.ts';
-import { assertKept, attemptOf, type Came, gone, inTime, outcomeOf, type Page } from './ledger.ts';
+import { assertKept, attemptOf, type Came, gone, inTime, isFailure, outcomeOf, type Page } from './ledger.ts';
 
 /**
  * A little of everything an engine does, on a few segments at once, with a record of what came of each call; and afterwards, when nothing
@@ -15,6 +15,8 @@ export class Workload {
   readonly #busy: Page;
   readonly #open: Page;
   readonly #dropped: Page;
+  /** Made while a read fails. */
+  readonly #late: Page;
   #taken: Came = 'unknown';
 
   constructor(prefix: string, appends: boolean) {
@@ -23,12 +25,50 @@ export class Workload {
     this.#busy = page(`${prefix}busy`, 0);
     this.#open = page(`${prefix}open`, 100);
     this.#dropped = page(`${prefix}dropped`, 7);
+    this.#late = page(`${prefix}late`, 500);
+  }
+
+  /** With a record of its own, the same so far. */
+  copy(): Workload {
+    const copy = new Workload(this.#prefix, this.#appends);
+    for (const [from, to] of [
+      [this.#busy, copy.#busy],
+      [this.#open, copy.#open],
+      [this.#dropped, copy.#dropped],
+    ] as const) {
+      Object.assign(to, from);
+      to.attempts = from.attempts.map((attempt) => ({ ...attempt }));
+    }
+    copy.#taken = this.#taken;
+    return copy;
   }
 
   async run(engine: StorageEngine): Promise<void> {
     const taken = this.#ingest(engine);
     if (this.#appends) await Promise.all([taken, this.#seals(engine), this.#stays(engine), this.#goes(engine)]);
     else await taken;
+  }
+
+  /** True after a run in which every call came out well. */
+  get isDone(): boolean {
+    if (this.#taken !== 'done' || !this.#appends) return this.#taken === 'done';
+    const logs = [this.#busy, this.#open, this.#dropped];
+    const done = logs.every(({ created, attempts }) => [created, ...attempts.map(({ came }) => came)].every(isDone));
+    return done && this.#dropped.deleted === 'done';
+  }
+
+  /** `engine` was opened anew, and some of its reads fail: what it answers is right, and whatever it can not answer fails as a failed step does. */
+  async ask(engine: StorageEngine): Promise<void> {
+    const listed = await outcomeOf('list', engine.list({ prefix: this.#prefix, limit: 100 }));
+    if (listed.came === 'done') this.#assertListed(listed.value);
+    if (this.#appends) {
+      await askForLog(engine, this.#busy);
+      await askForLog(engine, this.#open);
+      await this.#goesOn(engine);
+    }
+    await whole('read what was ingested', assertTaken(engine, `${this.#prefix}taken`));
+    // where it was read that there is nothing, the same attempt would be another one
+    await outcomeOf('ingest', this.#take(engine));
   }
 
   /** `engine` was opened anew, and all of its I/O works. */
@@ -38,6 +78,7 @@ export class Workload {
       await this.#verifyLog(engine, this.#busy, listed);
       await this.#verifyLog(engine, this.#open, listed);
       await this.#verifyDropped(engine, listed);
+      if (this.#late.asked === true) await this.#verifyLog(engine, this.#late, listed);
       await this.#verifyUsable(engine);
     }
     await this.#verifyTaken(engine, listed);
@@ -67,6 +108,27 @@ export class Workload {
     if (writer === undefined) return;
     await burst(writer, this.#dropped, [1]);
     this.#dropped.deleted = (await outcomeOf('delete', engine.delete(this.#dropped.id))).came;
+  }
+
+  /** A segment that is written and read at once, while a read fails. */
+  async #goesOn(engine: StorageEngine): Promise<void> {
+    this.#late.asked = true;
+    const writer = await create(engine, this.#late);
+    if (writer === undefined) return;
+    await burst(writer, this.#late, [1, 2]);
+    if (this.#late.attempts.some(({ came }) => came !== 'done')) return;
+    const read = await outcomeOf('read', readAll(logOf(writer)));
+    if (read.came !== 'done') return;
+    assertHolds(
+      read.value,
+      this.#late.base,
+      this.#late.attempts.flatMap(({ bodies }) => bodies),
+    );
+  }
+
+  #assertListed(listed: readonly string[]): void {
+    const of = (...names: string[]): string[] => names.map((name) => `${this.#prefix}${name}`);
+    assert.deepEqual(listed, this.#appends ? of('busy', 'open', 'taken') : of('taken'), 'the list');
   }
 
   async #ingest(engine: StorageEngine): Promise<void> {
@@ -140,6 +202,10 @@ const STATE = new Uint8Array([5, 0, 255]);
 const TAKEN = (): Uint8Array[] =>
   [50, 52, 54, 56, 58].map((base) => batch({ base, records: 2, tag: `in${base}`, valueBytes: 300 }));
 
+function isDone(came: Page['attempts'][number]['came']): boolean {
+  return came === 'done';
+}
+
 function page(id: string, base: number): Page {
   return { id, base, state: STATE, created: 'unknown', attempts: [] };
 }
@@ -190,6 +256,27 @@ function isFilled({ base }: Page['attempts'][number], by: Page['attempts']): boo
 /** What a next append may be based on: behind everything that was not certainly refused. */
 function endOf({ base, attempts }: Page): number {
   return attempts.reduce((end, { next, came }) => (came === 'none' ? end : Math.max(end, next)), base);
+}
+
+/** A call that asserts as it goes: what is wrong is wrong, what fails as a failed step does is not. */
+async function whole(what: string, call: Promise<void>): Promise<void> {
+  try {
+    await inTime(what, call);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+  }
+}
+
+async function askForLog(engine: StorageEngine, log: Page): Promise<void> {
+  if (log.end === undefined) {
+    const recovered = await outcomeOf(`recover ${log.id}`, engine.recover(log.id, { epoch: 2 }));
+    if (recovered.came !== 'done') return;
+    log.end = recovered.value.end;
+  }
+  const opened = await outcomeOf(`open a reader of ${log.id}`, engine.openReader(log.id));
+  if (opened.came !== 'done') return;
+  await whole(`read ${log.id}`, assertKept(log, opened.value));
+  await outcomeOf('close a reader', opened.value.close());
 }
 
 /** As core does when a writer has failed. */

@@ -4,6 +4,7 @@ const PARALLEL = 4;
 export async function inParallel<T>(
   items: Iterable<T>,
   work: (item: T, number: number) => Promise<void>,
+  atOnce: number = PARALLEL,
 ): Promise<void> {
   const todo = numbered(items);
   let failed = false;
@@ -19,7 +20,7 @@ export async function inParallel<T>(
     }
   };
   // all have ended before anything is told: none writes into a directory that goes
-  const results = await Promise.allSettled(Array.from({ length: PARALLEL }, worker));
+  const results = await Promise.allSettled(Array.from({ length: atOnce }, worker));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 

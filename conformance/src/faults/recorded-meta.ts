@@ -35,6 +35,11 @@ export class RecordedMeta implements Meta {
     return this.#meta.watch(options);
   }
 
+  /** How many commits there were. */
+  get commits(): number {
+    return this.#mutations.length;
+  }
+
   /** After the first `count` commits. */
   async after(count: number): Promise<Meta> {
     const meta = new MemoryMeta();

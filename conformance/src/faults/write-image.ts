@@ -1,13 +1,34 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type DiskImage, PAGE_BYTES, type SparseBytes } from '@robustmq/core/testing';
+import { mkdir, open, readdir, readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { type DiskImage, PAGE_BYTES, SparseBytes } from '@robustmq/core/testing';
 
 /** Makes the directories and files of `image` in `dir`, with holes where there are zeros. */
 export async function writeImage(image: DiskImage, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
   for (const path of image.directories) await mkdir(join(dir, path), { recursive: true });
   for (const [path, bytes] of image.files) await writeSparse(join(dir, path), bytes);
+}
+
+/** What lies in `dir`, but for the lock. */
+export async function readImage(dir: string): Promise<DiskImage> {
+  const image: DiskImage = { directories: [], files: new Map() };
+  for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
+    const path = relative(dir, join(entry.parentPath, entry.name));
+    if (path.startsWith('LOCK.level')) continue;
+    if (entry.isDirectory()) image.directories.push(path);
+    else if (entry.isFile()) image.files.set(path, sparse(await readFile(join(dir, path))));
+  }
+  return image;
+}
+
+function sparse(bytes: Buffer): SparseBytes {
+  const pages = new SparseBytes();
+  for (let at = 0; at < bytes.length; at += PAGE_BYTES) {
+    const page = bytes.subarray(at, at + PAGE_BYTES);
+    pages.write(at, page.length, page.every((byte) => byte === 0) ? undefined : page);
+  }
+  return pages;
 }
 
 /** The same for images that nobody could tell apart. */

@@ -20,6 +20,8 @@ export class ShardModel {
   #oracle: Oracle | undefined;
   #flights: Promise<void>[] = [];
   #life = 0;
+  /** How often the shard was taken over. */
+  #owner = 0;
   #made = 0;
   #bytes = 0;
 
@@ -110,8 +112,57 @@ export class ShardModel {
         await this.#readThrough(oracle, 50_000);
         return oracle.cut(committed);
       }
+      case 'roll':
+        return await this.#roll(oracle);
+      case 'takeOver':
+        return await this.#takeOver(oracle);
       default:
     }
+  }
+
+  /** As much as a segment holds, and more behind it: that lies in the next one. */
+  async #roll(oracle: Oracle): Promise<void> {
+    const { shard } = this.#trial;
+    const { segment, maxMessageBytes } = shard.topic.settings;
+    if (segment.bytes > maxMessageBytes >> 1) return;
+    await this.#settle();
+    const ends: number[] = [];
+    for (const size of [segment.bytes, 0]) {
+      const made = this.#make([{ records: 1, size, ms: 0 }]);
+      await this.#credit(made);
+      const call = oracle.called(made.parts);
+      const { base, next } = await shard.append(made.batches);
+      oracle.acknowledged(call, base, next);
+      ends.push(base);
+    }
+    const segments = (await shard.segments()).filter(({ state }) => state !== 'DELETING' && state !== 'PREPARED');
+    for (const [i, { base, end }] of segments.entries()) {
+      const behind = segments[i + 1];
+      if (behind !== undefined)
+        assert.equal(end, behind.base, `a segment from ${base} ends there, and the next one begins`);
+    }
+    const [filled, last] = ends.map((at) => segments.findLast(({ base }) => base <= at)?.id);
+    assert.notEqual(filled, last, 'what comes behind a segment that is full lies in the next one');
+  }
+
+  /** The former owner goes on meanwhile: what it acknowledges is there, and once the next one serves it acknowledges nothing. */
+  async #takeOver(oracle: Oracle): Promise<void> {
+    const { harness } = this.#trial;
+    if (harness.takeOver === undefined) return;
+    // it may never be answered what it was asked for last
+    this.#flights = [];
+    this.#owner++;
+    const former = await harness.takeOver();
+    const { committed } = await this.#log.offsets();
+    const made = this.#make([{ records: 1, size: 0, ms: 0 }]);
+    const late = new Error('an append of a former owner was acknowledged after the next one had taken over');
+    former.append(made.batches).then(
+      () => this.#late.push(late),
+      () => {},
+    );
+    oracle.failed(oracle.called(made.parts), 'none', false);
+    await this.#readThrough(oracle, 50_000);
+    oracle.cut(committed);
   }
 
   async #append(command: Command & { readonly do: 'append' }, oracle: Oracle): Promise<void> {
@@ -122,6 +173,7 @@ export class ShardModel {
     const call = oracle.called(made.parts);
     const options = command.abort === 'no' ? {} : { signal: stopped.signal };
     const life = this.#life;
+    const owner = this.#owner;
     const judge = (look: () => void): void => {
       if (life !== this.#life) return;
       try {
@@ -132,7 +184,12 @@ export class ShardModel {
     };
     const flight = this.#log.append(made.batches, options).then(
       ({ base, next }) => judge(() => this.#acknowledged(oracle, call, command.abort, base, next)),
-      (error: unknown) => judge(() => this.#failed(oracle, call, command.abort, error)),
+      (error: unknown) =>
+        judge(() => {
+          // a former owner may say so of anything
+          if (owner === this.#owner) this.#failed(oracle, call, command.abort, error);
+          else if (isStorageError(error)) oracle.failed(call, error.outcome, false);
+        }),
     );
     this.#flights.push(flight);
     if (command.abort === 'after') stopped.abort();

@@ -1,7 +1,10 @@
-import { checks, openShardWorld, openWorld, runCheck } from '@robustmq/conformance';
+import { checks, openShardWorld, openWorld, runCheck, type ShardHarness } from '@robustmq/conformance';
 import type { EngineDefinition, SegmentWriter, StorageEngine } from '@robustmq/core';
+import { SeededRandom } from '@robustmq/core/testing';
 import memory from '@robustmq/engine-memory';
 import { expect, test } from 'vitest';
+import { ShardModel } from '../../src/model/shard-model.ts';
+import { unfencedEngine } from './unfenced-engine.ts';
 
 const sound = memory as EngineDefinition; // opened with the configuration that it asks for
 const config = { limitBytes: 256 * 1024 * 1024 };
@@ -70,6 +73,33 @@ test.each([
   const again = await failureOf(definition, seed);
   expect(sequenceOf(again)).toEqual(sequenceOf(first));
   expect(sequenceOf(first).length).toBeLessThan(10);
+});
+
+test('the model of a shard sees an engine under which a former owner goes on', async () => {
+  const definition = unfencedEngine();
+  const stage = { kind: 'shard', open: () => openShardWorld(definition, { config: {} }) } as const;
+  await expect(runCheck(checkOf('shard'), definition, stage, { seed: 3 })).rejects.toThrow('SHARD-231 MUST');
+});
+
+test('the model of a shard rolls it by size, and the next owner of a sound one goes on', async () => {
+  const harness = await openShardWorld(sound, { config });
+  const trial = { definition: sound, harness, random: new SeededRandom(1), seed: 1, effort: 1, note: () => {} };
+  const shardTrial = Object.defineProperty(trial, 'shard', { get: () => harness.shard }) as typeof trial & ShardHarness; // as just added
+  const model = new ShardModel(shardTrial, 't');
+  const before = harness.shard;
+  const small = {
+    do: 'append',
+    slot: 0,
+    batches: [{ records: 2, size: 100, ms: 1 }],
+    wait: false,
+    abort: 'no',
+  } as const;
+  for (const command of [small, { do: 'roll' }, small, { do: 'takeOver' }, small, { do: 'roll' }] as const)
+    await model.run(command);
+  await model.finish();
+  expect(harness.shard).not.toBe(before);
+  expect((await harness.shard.segments()).length).toBeGreaterThan(3);
+  await harness.dispose();
 });
 
 test('commands are counted, of an engine and of a shard', async () => {

@@ -25,10 +25,15 @@ export const OPERATIONS = [
   'unlink',
   'syncDirectory',
   'mkdir',
+  'size',
+  'readdir',
 ] as const;
 
+/** Those that only look: a file that is there already, its bytes, its length, the names in a directory. */
+export const READS: readonly FaultOperation[] = ['open', 'read', 'size', 'readdir'];
+
 /** Those that change what is on the disk. */
-export const CHANGES: readonly FaultOperation[] = OPERATIONS.filter((name) => name !== 'open' && name !== 'read');
+export const CHANGES: readonly FaultOperation[] = OPERATIONS.filter((name) => !READS.includes(name));
 
 export const ERRORS = ['EIO', 'ENOSPC', 'EMFILE', 'EACCES', 'ENOENT'] as const;
 

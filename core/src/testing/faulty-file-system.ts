@@ -21,10 +21,7 @@ export function faultyFileSystem(under: FileSystem, plan: FaultPlan): FileSystem
       await plan.step({ operation: 'unlink', path }, { all: () => under.unlink(path) });
       plan.unsynced.removed(path);
     },
-    readdir: async (path) => {
-      plan.look('readdir', path);
-      return await under.readdir(path);
-    },
+    readdir: (path) => plan.step({ operation: 'readdir', path }, { all: () => under.readdir(path) }),
     mkdir: (path) => plan.step({ operation: 'mkdir', path }, { all: () => under.mkdir(path) }),
     syncDirectory: (path) => plan.step({ operation: 'syncDirectory', path }, { all: () => under.syncDirectory(path) }),
     freeBytes: async (path) => {
@@ -87,9 +84,8 @@ class FaultyFile implements FileHandle {
     await this.#step('truncate', { all: () => this.#under.truncate(length) }, grows);
   }
 
-  async size(): Promise<number> {
-    this.#plan.look('size', this.#path);
-    return await this.#under.size();
+  size(): Promise<number> {
+    return this.#step('size', { all: () => this.#under.size() });
   }
 
   close(): Promise<void> {
