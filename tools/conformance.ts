@@ -31,8 +31,6 @@ const { values } = parseArgs({
 
 /** Proven against real servers, by `npm run test:native`. */
 const NEEDS_SERVERS: readonly string[] = ['s3', 'hdfs'];
-/** All of their I/O goes through `ctx.fs`: one that no longer does has lost what proves it. */
-const HAVE_CRASH_POINTS: readonly string[] = ['local-file', 'template'];
 /** What engines share is none. */
 const SHARED = 'objects';
 
@@ -63,16 +61,6 @@ else {
     const counted = verdict.facts.map(([what, count]) => `${what} ${count}`).join(', ');
     console.log(`${formatScorecard(name, proof.cards, proof.seconds)}${counted === '' ? '' : `   ${counted}`}`);
     broken ||= !verdict.allMustPassed;
-    if (
-      only === undefined &&
-      HAVE_CRASH_POINTS.includes(name) &&
-      typeof proof.cards[0]?.facts.crashPoints !== 'object'
-    ) {
-      console.error(`${name}: no crash points were tried, though all of its I/O goes through ctx.fs`);
-      broken = true;
-    }
   }
-  if (values.engine === undefined)
-    console.log(`${NEEDS_SERVERS.join(', ')}: with real servers, by npm run test:native and npm run test:containers`);
   process.exitCode = broken ? 1 : 0;
 }

@@ -1,7 +1,6 @@
 import { type EngineDefinition, systemClock } from '@robustmq/core';
 import { SeededRandom } from '@robustmq/core/testing';
 import { type Check, type EngineHarness, type Facts, NotClaimed, type ShardHarness } from './check.ts';
-import { seedOf } from './seeded-failure.ts';
 import { SegmentLog } from './segment-log.ts';
 import { ShardLog } from './shard-log.ts';
 
@@ -137,8 +136,7 @@ async function within<T>(ms: number, work: Promise<T>, what = 'it'): Promise<T> 
 }
 
 /** What a person needs to go on: the promise, why it exists, what was seen instead, how to see it again alone. */
-function named(check: Check, ofRun: number, error: unknown): Error {
-  const seed = seedOf(error, ofRun);
+function named(check: Check, seed: number, error: unknown): Error {
   const { id, level, promise, why } = check;
   const seen = error instanceof Error ? error.message : String(error);
   const lines = [

@@ -15,7 +15,6 @@ it.each([
     instead: 'from);',
     caughtBy: 'SHARD-216',
     seen: /settled though no sync/,
-    at: /faults-io\/slow-steps\.ts:\d+/,
   },
   {
     fault: 'takes damage for a torn tail',
@@ -24,7 +23,6 @@ it.each([
     instead: 'provenBy(frame) > from + 1e12',
     caughtBy: 'SHARD-223',
     seen: /segment \S+ ends at \d+, appends up to \d+ were acknowledged/,
-    at: /faults\/bit-flips\.ts:\d+/,
   },
   {
     fault: 'recovers without a fence',
@@ -33,7 +31,6 @@ it.each([
     instead: 'void (`epoch',
     caughtBy: 'SHARD-040',
     seen: /FENCED or WRITER_FAILED or SEGMENT_SEALED was wanted, it succeeded/,
-    at: /checks\/fencing\.ts:\d+/,
   },
 ])('a template that $fault is caught by $caughtBy', { timeout: 120_000 }, async (broken) => {
   const folder = mkdtempSync(join(tmpdir(), 'robust-broken-'));
@@ -48,9 +45,7 @@ it.each([
     const { failures } = judge(await prove(subject, { only: [broken.caughtBy] }));
     expect(failures.map(({ id }) => id)).toEqual([broken.caughtBy]);
     expect(failures[0]?.seen).toMatch(broken.seen);
-    // nothing of the engine has thrown: the line of the suite that looked
-    expect(failures[0]?.at[0]).toMatch(broken.at);
-    expect(failures[0]?.run).toBe(`npx @robustmq/conformance ./src/index.ts --only ${broken.caughtBy} --seed 1`);
+    expect(failures[0]?.run).toBe(`npx robust-conformance ./src/index.ts --only ${broken.caughtBy} --seed 1`);
   } finally {
     rmSync(folder, { recursive: true });
   }

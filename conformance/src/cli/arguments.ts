@@ -38,8 +38,7 @@ Proves a storage engine for RobustMQ and prints its scorecard. The engine is a p
   --help, --version
 
 Everything is written below the system's directory for temporary files: TMPDIR=/mnt/disk chooses the disk.
-Exit code: 0 all MUST passed, 1 a MUST failed, 2 the engine, its settings or the command line are wrong, the engine ended the process, or
-it claims nothing of what --only asks for.
+Exit code: 0 all MUST passed, 1 a MUST failed, 2 the engine, its settings or the command line are wrong, or the engine ended the process.
 `;
 
 /** @throws UsageError */

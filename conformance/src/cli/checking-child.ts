@@ -3,7 +3,6 @@ import { type EngineDefinition, systemClock } from '@robustmq/core';
 import type { Facts } from '../check.ts';
 import type { Stage } from '../run-check.ts';
 import { runScorecard } from '../scorecard.ts';
-import { seedOf } from '../seeded-failure.ts';
 import type { Settings } from '../settings.ts';
 import { stageOf } from './stages.ts';
 import { messageOf } from './verdict.ts';
@@ -36,8 +35,6 @@ export interface Outcome {
 export interface Seen {
   readonly message: string;
   readonly stack: string;
-  /** That shows it again. */
-  readonly seed: number;
 }
 
 const LEFT_MS = 2500;
@@ -67,13 +64,12 @@ async function check({ kind, id }: Task): Promise<void> {
   const { passed, failed, facts } = await runScorecard(definition, stage, { seed, only: [id] });
   const [failure] = failed;
   const result = failure === undefined ? (passed.length > 0 ? 'passed' : 'not claimed') : 'failed';
-  const outcome: FromChild = { result, facts, seen: seenIn(failure?.error, seed) };
+  const outcome: FromChild = { result, facts, seen: seenIn(failure?.error) };
   process.send?.(outcome);
 }
 
-function seenIn(error: unknown, seed: number): Seen[] {
+function seenIn(error: unknown): Seen[] {
   const seen: Seen[] = [];
-  for (let at = error; at instanceof Error; at = at.cause)
-    seen.push({ message: messageOf(at), stack: at.stack ?? '', seed: seedOf(at, seed) });
+  for (let at = error; at instanceof Error; at = at.cause) seen.push({ message: messageOf(at), stack: at.stack ?? '' });
   return seen;
 }

@@ -5,7 +5,6 @@ import type { Facts } from '../check.ts';
 import { checks } from '../promises.ts';
 import { belongsOn, isLong, type Stage } from '../run-check.ts';
 import { type Scorecard, withFacts } from '../scorecard.ts';
-import { SeededFailure } from '../seeded-failure.ts';
 import type { Begin, FromChild, Outcome, Seen, Task, ToChild } from './checking-child.ts';
 
 export interface SharedRun extends Begin {
@@ -145,8 +144,7 @@ class Child {
 /** As it was thrown there, but for its class. */
 function errorOf(seen: readonly Seen[]): Error {
   const [first, ...causes] = seen;
-  const cause = causes.length === 0 ? {} : { cause: errorOf(causes) };
-  const error = new SeededFailure(first?.message ?? '', first?.seed ?? 0, cause);
+  const error = new Error(first?.message ?? '', ...(causes.length === 0 ? [] : [{ cause: errorOf(causes) }]));
   error.stack = first?.stack ?? '';
   return error;
 }

@@ -108,8 +108,7 @@ async function run(words: readonly string[], { cwd, stdout, stderr }: Terminal):
   const write = { text: formatCard, json: formatJson, markdown: formatMarkdown }[given.output];
   stdout.write(write(proof, verdict));
   if (given.output !== 'text' && verdict.failures.length > 0) stderr.write(formatCard(proof, verdict));
-  if (!verdict.allMustPassed) return FAILED;
-  return verdict.passed.length > 0 ? 0 : WRONG;
+  return verdict.allMustPassed ? 0 : FAILED;
 }
 
 /** The card for programs. */

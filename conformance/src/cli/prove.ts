@@ -44,8 +44,6 @@ export interface Proof {
   readonly facts: Facts;
   /** Left out on request, and not counted. */
   readonly skipped: readonly string[];
-  /** The checks that were asked for; `undefined`: all. */
-  readonly only: readonly string[] | undefined;
   readonly rates: Rates | undefined;
   readonly seconds: number;
 }
@@ -79,7 +77,6 @@ export async function prove(subject: Subject, options: ProveOptions = {}): Promi
     cards,
     facts: Object.assign({}, ...cards.map(({ facts }) => facts)) as Facts,
     skipped,
-    only: options.only,
     rates,
     seconds: (systemClock.monotonic() - from) / 1000,
   };

@@ -1,10 +1,6 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describeError, isStorageError, RobustError } from '@robustmq/core';
 import type { Facts } from '../check.ts';
 import { promises } from '../promises.ts';
-import { seedOf } from '../seeded-failure.ts';
 import type { Proof } from './prove.ts';
 
 /** A check that failed, told so that it leads to the line. */
@@ -66,22 +62,16 @@ function failureOf(proof: Proof, stage: string, id: string, error: Error): Failu
     promise: promise?.promise ?? '',
     why: promise?.why ?? '',
     seen: seenIn(cause),
-    at: linesOf(cause, proof.subject.url),
-    run: commandOf({ subject: proof.subject, seed: seedOf(cause, proof.seed) }, id),
+    at: linesOf(cause),
+    run: commandOf(proof, id),
   };
 }
 
 export function commandOf({ subject, seed }: Pick<Proof, 'subject' | 'seed'>, id: string): string {
-  const config = subject.configFile === undefined ? [] : ['--config', subject.configFile];
+  const config = subject.configFile === undefined ? '' : ` --config ${subject.configFile}`;
   const address = subject.service?.address;
-  const service = address === undefined ? [] : ['--service', `${address.host}:${address.port}`];
-  const words = [subject.module, ...config, ...service, '--only', id, '--seed', String(seed)];
-  return `npx @robustmq/conformance ${words.map(quoted).join(' ')}`;
-}
-
-/** As a POSIX shell takes it for one word. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  const service = address === undefined ? '' : ` --service ${address.host}:${address.port}`;
+  return `npx robust-conformance ${subject.module}${config}${service} --only ${id} --seed ${seed}`;
 }
 
 /** The message, and those of what caused it. */
@@ -103,38 +93,21 @@ function outcomeOf(error: unknown): string {
   return isStorageError(error) ? ` [outcome ${error.outcome}]` : '';
 }
 
-/** Lines of the engine, or of what it calls. Of the suite itself, when there are none. */
-function linesOf(error: Error, url: string | undefined): string[] {
+/** Lines of code that is not ours, nor Node's: the engine's own. Of the suite itself, when there are none. */
+function linesOf(error: Error): string[] {
   const frames: string[] = [];
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    const lines = [...(at.stack ?? '').matchAll(/^ {4}at (.*)$/gm)].map(([, frame = '']) =>
-      frame.replace('file://', ''),
+  for (let at: unknown = error; at instanceof Error; at = at.cause)
+    frames.push(
+      ...[...(at.stack ?? '').matchAll(/^ {4}at (.*)$/gm)].map(([, frame = '']) => frame.replace('file://', '')),
     );
-    // who asked for the check has no part in it
-    const asked = lines.findIndex((frame) => frame.includes(`${SUITE}run-check`));
-    frames.push(...(asked === -1 ? lines : lines.slice(0, asked)));
-  }
-  const all = unique(frames).filter((frame) => !/node:|\(native\)|<anonymous>|^async Promise\./.test(frame));
-  const root = url?.startsWith('file:') ? packageOf(fileURLToPath(url)) : undefined;
-  const engines = all.filter((frame) => root !== undefined && frame.includes(`${root}/`));
-  const own = engines.filter((frame) => !frame.split(`${root}/`)[1]?.includes('node_modules/'));
-  const others = all.filter((frame) => !OURS.test(frame) && !frame.includes('node_modules/'));
-  const suites = all.filter((frame) => frame.includes(SUITE) && !AROUND.test(frame));
-  return ([own, others, suites].find((some) => some.length > 0) ?? []).slice(0, 3);
-}
-
-/** The folder of its package, or its own. */
-function packageOf(file: string): string {
-  for (let dir = dirname(file); dir !== dirname(dir); dir = dirname(dir))
-    if (existsSync(join(dir, 'package.json'))) return dir;
-  return dirname(file);
+  const others = unique(frames).filter(
+    (frame) => !/node:|node_modules|\(native\)|<anonymous>|^async Promise\./.test(frame),
+  );
+  const engine = others.filter((frame) => !OURS.test(frame));
+  return (engine.length > 0 ? engine : others.filter((frame) => frame.includes('/checks/'))).slice(0, 3);
 }
 
 const OURS = /\/(conformance|core)\/(src|dist)\//;
-/** `src` or `dist`. */
-const SUITE = fileURLToPath(new URL('..', import.meta.url));
-/** What runs a check and reports of it is never what it is about. */
-const AROUND = /\/(cli\/|run-check|scorecard|suite|expect)[^/]*/;
 
 function shown(proof: Proof, failures: readonly Failure[]): string {
   const { durability } = proof.subject.definition.capabilities;

@@ -22,7 +22,6 @@ function cardWith(facts: Facts): string {
     cards: [],
     facts,
     skipped: [],
-    only: undefined,
     rates: undefined,
     seconds: 1,
   };
