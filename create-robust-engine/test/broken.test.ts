@@ -45,7 +45,7 @@ it.each([
     const { failures } = judge(await prove(subject, { only: [broken.caughtBy] }));
     expect(failures.map(({ id }) => id)).toEqual([broken.caughtBy]);
     expect(failures[0]?.seen).toMatch(broken.seen);
-    expect(failures[0]?.run).toBe(`npx robust-conformance ./src/index.ts --only ${broken.caughtBy} --seed 1`);
+    expect(failures[0]?.run).toBe(`npx @robustmq/conformance ./src/index.ts --only ${broken.caughtBy} --seed 1`);
   } finally {
     rmSync(folder, { recursive: true });
   }

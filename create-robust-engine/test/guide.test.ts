@@ -57,7 +57,9 @@ describe('docs/engine-authors.md', { timeout: 180_000 }, () => {
     const { NODE_TEST_CONTEXT: _, VITEST: __, ...env } = process.env;
     const [program, ...words] = command.replace(' \\\n', '').split(' ');
     const bin = join(ROOT, 'conformance/bin/robust-conformance.js');
-    const start = { npx: words.shift() === 'robust-conformance' ? [bin] : undefined, node: ['--test'] }[program ?? ''];
+    const start = { npx: words.shift() === '@robustmq/conformance' ? [bin] : undefined, node: ['--test'] }[
+      program ?? ''
+    ];
     expect(start, `nobody runs ${command}`).toBeDefined();
     // the whole suite is run by the first command; this one is about the form
     const less = words.includes('--markdown') ? ['--only', 'SHARD-001'] : [];

@@ -1,6 +1,7 @@
 import { describeError, isStorageError, RobustError } from '@robustmq/core';
-import type { Facts } from '../check.ts';
+import { type Facts, FailedWithSeed } from '../check.ts';
 import { promises } from '../promises.ts';
+import { commandFor, runAgain } from '../run-again.ts';
 import type { Proof } from './prove.ts';
 
 /** A check that failed, told so that it leads to the line. */
@@ -63,15 +64,22 @@ function failureOf(proof: Proof, stage: string, id: string, error: Error): Failu
     why: promise?.why ?? '',
     seen: seenIn(cause),
     at: linesOf(cause),
-    run: commandOf(proof, id),
+    run: runLine(proof, id, error),
   };
 }
 
-export function commandOf({ subject, seed }: Pick<Proof, 'subject' | 'seed'>, id: string): string {
-  const config = subject.configFile === undefined ? '' : ` --config ${subject.configFile}`;
-  const address = subject.service?.address;
-  const service = address === undefined ? '' : ` --service ${address.host}:${address.port}`;
-  return `npx robust-conformance ${subject.module}${config}${service} --only ${id} --seed ${seed}`;
+function runLine({ subject, seed }: Proof, id: string, error: Error): string {
+  const command = commandFor({
+    module: subject.module,
+    config: subject.configFile,
+    service: subject.service?.address,
+  });
+  return runAgain(command, {
+    id,
+    // what draws seeds of its own names the one that failed
+    seed: error instanceof FailedWithSeed ? error.seed : seed,
+    effort: Number(process.env.ROBUST_CONFORMANCE_EFFORT ?? 1),
+  });
 }
 
 /** The message, and those of what caused it. */

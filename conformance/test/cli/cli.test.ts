@@ -42,7 +42,7 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     expect(stdout).toContain('FAILED engine SHARD-102 MUST list ids in order');
     expect(stdout).toContain('  why   Sweepers delete what a listing does not explain');
     expect(stdout).toMatch(/ {2}seen {2}IO_ERROR: .*broke its contract: list gave/);
-    expect(stdout).toContain('  run   npx robust-conformance ./engine.mjs --only SHARD-102 --seed 7');
+    expect(stdout).toContain('  run   npx @robustmq/conformance ./engine.mjs --only SHARD-102 --seed 7');
     expect(stdout).toContain('A MUST failed');
     expect(stdout).not.toContain('in flight');
   });
