@@ -70,7 +70,7 @@ describe('docs/engine-authors.md', { timeout: 180_000 }, () => {
       env: { ...env, ROBUST_CONFORMANCE_EFFORT: '0.05' },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    expect(out).toMatch(/All MUST passed|fail 0|conformance 0\.1: \d+ passed/);
+    expect(out).toMatch(/All MUST (of this run )?passed|fail 0|conformance 0\.1: partial, 1 passed/);
   });
 
   it('shows the card that its smallest engine gets', () => {

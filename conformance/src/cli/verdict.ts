@@ -1,6 +1,6 @@
 import { describeError, isStorageError, RobustError } from '@robustmq/core';
 import { type Facts, FailedWithSeed } from '../check.ts';
-import { promises } from '../promises.ts';
+import { checks, promises } from '../promises.ts';
 import { commandFor, runAgain } from '../run-again.ts';
 import type { Proof } from './prove.ts';
 
@@ -23,6 +23,9 @@ export interface Verdict {
   readonly passed: readonly string[];
   readonly failures: readonly Failure[];
   readonly notClaimed: readonly string[];
+  /** Checks that this run did not ask for: with any, it is a part of the suite and no proof. */
+  readonly leftOut: readonly string[];
+  /** No MUST failed, and some were kept: `false` when nothing was asked that the engine claims. */
   readonly allMustPassed: boolean;
   /** What was counted, in words. */
   readonly facts: readonly (readonly [what: string, count: string])[];
@@ -42,7 +45,8 @@ export function judge(proof: Proof): Verdict {
     passed,
     failures,
     notClaimed,
-    allMustPassed: !failures.some(({ level }) => level === 'MUST'),
+    leftOut: checks.map(({ id }) => id).filter((id) => ![...failed, ...passed, ...notClaimed].includes(id)),
+    allMustPassed: passed.length > 0 && !failures.some(({ level }) => level === 'MUST'),
     facts: Object.entries(proof.facts).map(
       ([name, count]) => [inWords(name), `${countInWords(count)}${theRest(name, count)}`] as const,
     ),
@@ -51,6 +55,11 @@ export function judge(proof: Proof): Verdict {
       shown: shown(proof, failures),
     },
   };
+}
+
+/** Of what was asked the engine claims nothing: neither good nor bad is known of it. */
+export function nothingRan({ passed, failures }: Verdict): boolean {
+  return passed.length + failures.length === 0;
 }
 
 function failureOf(proof: Proof, stage: string, id: string, error: Error): Failure {
