@@ -2,6 +2,7 @@ import { describeError, isStorageError, RobustError } from '@robustmq/core';
 import { type Facts, FailedWithSeed } from '../check.ts';
 import { checks, promises } from '../promises.ts';
 import { commandFor, runAgain } from '../run-again.ts';
+import { linesOf } from './frames.ts';
 import type { Proof } from './prove.ts';
 
 /** A check that failed, told so that it leads to the line. */
@@ -12,7 +13,7 @@ export interface Failure {
   readonly promise: string;
   readonly why: string;
   readonly seen: string;
-  /** The line of the engine that the error came from, if it came from one. */
+  /** The lines of the engine that the error came from; of the suite, which asked, if it came from none. */
   readonly at: readonly string[];
   /** Types that run just this again. */
   readonly run: string;
@@ -72,7 +73,7 @@ function failureOf(proof: Proof, stage: string, id: string, error: Error): Failu
     promise: promise?.promise ?? '',
     why: promise?.why ?? '',
     seen: seenIn(cause),
-    at: linesOf(cause),
+    at: linesOf(cause, proof.subject.url),
     run: runLine(proof, id, error),
   };
 }
@@ -104,22 +105,6 @@ function seenIn(error: Error): string {
 function outcomeOf(error: unknown): string {
   return isStorageError(error) ? ` [outcome ${error.outcome}]` : '';
 }
-
-/** Lines of code that is not ours, nor Node's: the engine's own. Of the suite itself, when there are none. */
-function linesOf(error: Error): string[] {
-  const frames: string[] = [];
-  for (let at: unknown = error; at instanceof Error; at = at.cause)
-    frames.push(
-      ...[...(at.stack ?? '').matchAll(/^ {4}at (.*)$/gm)].map(([, frame = '']) => frame.replace('file://', '')),
-    );
-  const others = unique(frames).filter(
-    (frame) => !/node:|node_modules|\(native\)|<anonymous>|^async Promise\./.test(frame),
-  );
-  const engine = others.filter((frame) => !OURS.test(frame));
-  return (engine.length > 0 ? engine : others.filter((frame) => frame.includes('/checks/'))).slice(0, 3);
-}
-
-const OURS = /\/(conformance|core)\/(src|dist)\//;
 
 function shown(proof: Proof, failures: readonly Failure[]): string {
   const { durability } = proof.subject.definition.capabilities;
