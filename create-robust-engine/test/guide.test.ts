@@ -43,6 +43,17 @@ const ELSEWHERE = [
 
 const commands = blocks.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.trim().split('\n'));
 
+const WHOLE = 'npx @robustmq/conformance ./tiny.ts';
+
+function shownCard(): string {
+  return blocks.find(({ text }) => text.startsWith('tiny 0.1.0'))?.text ?? '';
+}
+
+/** The rows that count checks, without their ids. */
+function countsOf(card: string): string[] {
+  return card.match(/(?<=^ {2})(passed|failed|not claimed) .*?(?=( \(SHARD-.*)?$)/gm) ?? [];
+}
+
 describe('docs/engine-authors.md', { timeout: 180_000 }, () => {
   it('names every file of its code, so that it can be checked', () => {
     expect(blocks.filter(({ language, name }) => /^(ts|yaml)$/.test(language) && name === '')).toEqual([]);
@@ -70,11 +81,15 @@ describe('docs/engine-authors.md', { timeout: 180_000 }, () => {
       env: { ...env, ROBUST_CONFORMANCE_EFFORT: '0.05' },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
+    // what the guide shows of this very card
+    if (command === WHOLE) for (const row of countsOf(shownCard())) expect(out).toContain(row);
     expect(out).toMatch(/All MUST (of this run )?passed|fail 0|conformance 0\.1: partial, 1 passed/);
   });
 
   it('shows the card that its smallest engine gets', () => {
-    const card = blocks.find(({ text }) => text.startsWith('tiny 0.1.0'))?.text ?? '';
+    expect(commands).toContain(WHOLE);
+    const card = shownCard();
+    expect(countsOf(card)).toHaveLength(3);
     expect(card).toContain('durability            none claimed; shown: n/a: it promises nothing past the process');
   });
 });
