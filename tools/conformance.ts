@@ -17,6 +17,7 @@ import {
   loadSubject,
   prove,
 } from '@robustmq/conformance';
+import { unshownCrashPoints } from './crash-points.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -29,7 +30,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Proven against real servers, by `npm run test:native`. */
+/** Proven against real servers. */
 const NEEDS_SERVERS: readonly string[] = ['s3', 'hdfs'];
 /** What engines share is none. */
 const SHARED = 'objects';
@@ -60,7 +61,13 @@ else {
     for (const failure of verdict.failures) console.error(`${formatFailure(failure)}\n`);
     const counted = verdict.facts.map(([what, count]) => `${what} ${count}`).join(', ');
     console.log(`${formatScorecard(name, proof.cards, proof.seconds)}${counted === '' ? '' : `   ${counted}`}`);
-    broken ||= !verdict.allMustPassed;
+    const unshown = unshownCrashPoints(name, proof);
+    if (unshown !== undefined) console.error(unshown);
+    broken ||= unshown !== undefined || verdict.failures.some(({ level }) => level === 'MUST');
   }
+  if (values.engine === undefined)
+    console.log(
+      `${NEEDS_SERVERS.join(', ')}: against real servers, by npm run test:native and npm run test:containers`,
+    );
   process.exitCode = broken ? 1 : 0;
 }

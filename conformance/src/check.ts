@@ -50,6 +50,16 @@ export interface Promised {
 /** A check throws this when only its run can tell that the engine does not make the promise: it does no I/O that could be failed, say. */
 export class NotClaimed extends Error {}
 
+/** A failure, and the seed that shows it again: not that of the run where a check draws seeds of its own. */
+export class FailedWithSeed extends Error {
+  readonly seed: number;
+
+  constructor(message: string, seed: number, options: ErrorOptions) {
+    super(message, options);
+    this.seed = seed;
+  }
+}
+
 /** What checks count beside passing, for the card. */
 export interface Facts {
   /** I/O steps at which the engine was crashed or failed, and how many there were; `n/a`: its I/O does not go through `ctx.fs`. */

@@ -1,6 +1,7 @@
 import { type EngineDefinition, systemClock } from '@robustmq/core';
 import { SeededRandom } from '@robustmq/core/testing';
-import { type Check, type EngineHarness, type Facts, NotClaimed, type ShardHarness } from './check.ts';
+import { type Check, type EngineHarness, type Facts, FailedWithSeed, NotClaimed, type ShardHarness } from './check.ts';
+import { commandFor, runAgain } from './run-again.ts';
 import { SegmentLog } from './segment-log.ts';
 import { ShardLog } from './shard-log.ts';
 
@@ -15,6 +16,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Times as long as usual for checks that look for something by chance; `ROBUST_CONFORMANCE_EFFORT` unless given, else 1. */
   readonly effort?: number;
+  /** What a failure says to type, but for the check and the seed: `npx @robustmq/conformance`, and what it needs. */
+  readonly command?: string;
   onFacts?(facts: Facts): void;
 }
 
@@ -51,7 +54,6 @@ export async function runCheck(
   // most claims hang on the declaration alone: no world is opened for what is not claimed
   const claimed = (canCrash: boolean): boolean => isClaimed(check, definition, stage.kind, { canCrash });
   if (!claimed(true)) return false;
-  const { seed = 1 } = options;
   const effort = effortOf(options);
   const timeoutMs = Math.max(1, effort) * (check.timeoutMs ?? options.timeoutMs ?? 20_000);
   // timers of the world keep no process alive: one that waits for nothing else would end in the middle of a check
@@ -65,7 +67,7 @@ export async function runCheck(
   try {
     const harness = await within<EngineHarness | ShardHarness>(timeoutMs, stage.open(), 'open').catch(
       (error: unknown) => {
-        throw named(check, seed, error);
+        throw named(check, options, error);
       },
     );
     let runs = claimed(harness.canCrash);
@@ -86,7 +88,7 @@ export async function runCheck(
     // of a check that has failed they are a part of the failure
     for (const reason of unheard.values())
       failure ??= { error: new Error(`a promise was rejected, and nobody heard it: ${reason}`, { cause: reason }) };
-    if (failure !== undefined) throw named(check, seed, failure.error);
+    if (failure !== undefined) throw named(check, options, failure.error);
     return runs;
   } finally {
     process.off('unhandledRejection', unhandled);
@@ -136,13 +138,15 @@ async function within<T>(ms: number, work: Promise<T>, what = 'it'): Promise<T> 
 }
 
 /** What a person needs to go on: the promise, why it exists, what was seen instead, how to see it again alone. */
-function named(check: Check, seed: number, error: unknown): Error {
+function named(check: Check, options: RunOptions, error: unknown): Error {
   const { id, level, promise, why } = check;
+  const { command = commandFor({}) } = options;
+  const seed = error instanceof FailedWithSeed ? error.seed : (options.seed ?? 1);
   const seen = error instanceof Error ? error.message : String(error);
   const lines = [
     `${id} ${level} ${promise}: ${seen} (seed ${seed})`,
     `  why: ${why}`,
-    `  run just this: npx @robustmq/conformance <module> --only ${id} --seed ${seed}`,
+    `  run just this: ${runAgain(command, { id, seed, effort: effortOf(options) })}`,
   ];
-  return new Error(lines.join('\n'), { cause: error });
+  return new FailedWithSeed(lines.join('\n'), seed, { cause: error });
 }

@@ -1,4 +1,5 @@
 import type { EngineDefinition } from '@robustmq/core';
+import { commandFor } from './run-again.ts';
 import { openServiceShardWorld, openServiceWorld, type ServiceWorldOptions } from './service-world.ts';
 import { engineConformance, type Runner, type SuiteOptions, shardConformance } from './suite.ts';
 
@@ -11,7 +12,12 @@ export interface ServiceConformanceOptions extends Runner, SuiteOptions, Service
  * delayed; a crash cuts its connections. With `module`, processes that talk to the service are killed with -9, too.
  */
 export function serviceConformance(options: ServiceConformanceOptions): void {
-  const { engine } = options;
-  engineConformance({ ...options, open: () => openServiceWorld(engine, options) });
-  shardConformance({ ...options, open: () => openServiceShardWorld(engine, options) });
+  const { engine, module, service } = options;
+  const command = commandFor({
+    module,
+    config: '<settings>',
+    service: typeof service === 'function' ? 'host:port' : service,
+  });
+  engineConformance({ command, ...options, open: () => openServiceWorld(engine, options) });
+  shardConformance({ command, ...options, open: () => openServiceShardWorld(engine, options) });
 }

@@ -1,6 +1,7 @@
 import type { EngineDefinition } from '@robustmq/core';
 import type { EngineHarness, ShardHarness } from './check.ts';
 import { checks } from './promises.ts';
+import { commandFor } from './run-again.ts';
 import { belongsOn, isClaimed, isLong, type RunOptions, runCheck, type Stage } from './run-check.ts';
 import { type Settings, settingsOf } from './settings.ts';
 import { openShardWorld } from './shard-world.ts';
@@ -35,8 +36,9 @@ export function conformance(options: ConformanceOptions): void {
     ...(module === undefined ? {} : { module }),
     ...(adjust === undefined ? {} : { adjust }),
   };
-  engineConformance({ ...options, open: () => openWorld(engine, world) });
-  shardConformance({ ...options, open: () => openShardWorld(engine, world) });
+  const command = commandFor({ module, config: settings === undefined ? undefined : '<settings>' });
+  engineConformance({ command, ...options, open: () => openWorld(engine, world) });
+  shardConformance({ command, ...options, open: () => openShardWorld(engine, world) });
 }
 
 export interface EngineConformanceOptions extends Runner, SuiteOptions {

@@ -15,6 +15,16 @@ it.each([
     instead: 'from);',
     caughtBy: 'SHARD-216',
     seen: /settled though no sync/,
+    at: /conformance\/src\//,
+  },
+  {
+    fault: 'forgets where the next append goes',
+    file: 'writer.ts',
+    text: '    this.#dispatched = next;\n',
+    instead: '',
+    caughtBy: 'SHARD-010',
+    seen: /OFFSET_MISMATCH: 0 is next/,
+    at: /^Writer\.append \(.*\/src\/writer\.ts:42:\d+\)$/,
   },
   {
     fault: 'takes damage for a torn tail',
@@ -23,6 +33,7 @@ it.each([
     instead: 'provenBy(frame) > from + 1e12',
     caughtBy: 'SHARD-223',
     seen: /segment \S+ ends at \d+, appends up to \d+ were acknowledged/,
+    at: /conformance\/src\//,
   },
   {
     fault: 'recovers without a fence',
@@ -31,6 +42,7 @@ it.each([
     instead: 'void (`epoch',
     caughtBy: 'SHARD-040',
     seen: /FENCED or WRITER_FAILED or SEGMENT_SEALED was wanted, it succeeded/,
+    at: /conformance\/src\//,
   },
 ])('a template that $fault is caught by $caughtBy', { timeout: 120_000 }, async (broken) => {
   const folder = mkdtempSync(join(tmpdir(), 'robust-broken-'));
@@ -45,7 +57,8 @@ it.each([
     const { failures } = judge(await prove(subject, { only: [broken.caughtBy] }));
     expect(failures.map(({ id }) => id)).toEqual([broken.caughtBy]);
     expect(failures[0]?.seen).toMatch(broken.seen);
-    expect(failures[0]?.run).toBe(`npx robust-conformance ./src/index.ts --only ${broken.caughtBy} --seed 1`);
+    expect(failures[0]?.at[0]).toMatch(broken.at);
+    expect(failures[0]?.run).toBe(`npx @robustmq/conformance ./src/index.ts --only ${broken.caughtBy} --seed 1`);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,6 +1,6 @@
 import type { Proof } from './prove.ts';
 import type { Rates } from './rates.ts';
-import type { Failure, Verdict } from './verdict.ts';
+import { type Failure, nothingRan, type Verdict } from './verdict.ts';
 
 /** The card for people. */
 export function formatCard(proof: Proof, verdict: Verdict): string {
@@ -33,9 +33,17 @@ export function formatCard(proof: Proof, verdict: Verdict): string {
     `${definition.name} ${definition.version} (${subject.source})`,
     ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`),
     '',
-    verdict.allMustPassed ? 'All MUST passed.' : 'A MUST failed: do not trust this engine with data.',
+    conclusionOf(verdict),
     '',
   ].join('\n');
+}
+
+function conclusionOf(verdict: Verdict): string {
+  const { failures, leftOut } = verdict;
+  if (nothingRan(verdict)) return 'Nothing ran: the engine claims none of the checks that were asked for.';
+  if (failures.some(({ level }) => level === 'MUST')) return 'A MUST failed: do not trust this engine with data.';
+  if (leftOut.length === 0) return 'All MUST passed.';
+  return `All MUST of this run passed. It is a part of the suite: ${leftOut.length} checks were left out, so nothing is proven.`;
 }
 
 export function formatFailure(failure: Failure): string {

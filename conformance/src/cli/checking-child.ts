@@ -1,6 +1,6 @@
 /** One of the processes that share the checks of a run: does what it is told, check by check, until its parent lets go of it. */
 import { type EngineDefinition, systemClock } from '@robustmq/core';
-import type { Facts } from '../check.ts';
+import { type Facts, FailedWithSeed } from '../check.ts';
 import type { Stage } from '../run-check.ts';
 import { runScorecard } from '../scorecard.ts';
 import type { Settings } from '../settings.ts';
@@ -29,6 +29,8 @@ export interface Outcome {
   readonly facts: Facts;
   /** The error, and what caused it. */
   readonly seen: readonly Seen[];
+  /** That shows it again. */
+  readonly seed: number;
 }
 
 /** What is left of an error on its way between processes. */
@@ -64,7 +66,8 @@ async function check({ kind, id }: Task): Promise<void> {
   const { passed, failed, facts } = await runScorecard(definition, stage, { seed, only: [id] });
   const [failure] = failed;
   const result = failure === undefined ? (passed.length > 0 ? 'passed' : 'not claimed') : 'failed';
-  const outcome: FromChild = { result, facts, seen: seenIn(failure?.error) };
+  const again = failure?.error instanceof FailedWithSeed ? failure.error.seed : seed;
+  const outcome: FromChild = { result, facts, seen: seenIn(failure?.error), seed: again };
   process.send?.(outcome);
 }
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { systemClock } from '@robustmq/core';
-import type { Facts } from '../check.ts';
+import { type Facts, FailedWithSeed } from '../check.ts';
 import { checks } from '../promises.ts';
 import { belongsOn, isLong, type Stage } from '../run-check.ts';
 import { type Scorecard, withFacts } from '../scorecard.ts';
@@ -59,7 +59,7 @@ function cardOf(stage: Stage['kind'], all: readonly Done[]): Scorecard {
   return {
     stage,
     passed: of('passed').map(({ id }) => id),
-    failed: of('failed').map(({ id, outcome }) => ({ id, error: errorOf(outcome.seen) })),
+    failed: of('failed').map(({ id, outcome }) => ({ id, error: failureOf(outcome) })),
     notClaimed: of('not claimed').map(({ id }) => id),
     facts: done.reduce((facts: Facts, { outcome }) => withFacts(facts, outcome.facts), {}),
     seconds: done.reduce((sum, { seconds }) => sum + seconds, 0),
@@ -141,10 +141,17 @@ class Child {
   }
 }
 
-/** As it was thrown there, but for its class. */
-function errorOf(seen: readonly Seen[]): Error {
+/** As it was thrown there, but for the classes of what caused it. */
+function failureOf({ seen, seed }: Outcome): FailedWithSeed {
   const [first, ...causes] = seen;
-  const error = new Error(first?.message ?? '', ...(causes.length === 0 ? [] : [{ cause: errorOf(causes) }]));
-  error.stack = first?.stack ?? '';
-  return error;
+  const failure = new FailedWithSeed(first?.message ?? '', seed, causesOf(causes));
+  failure.stack = first?.stack ?? '';
+  return failure;
+}
+
+function causesOf([first, ...more]: readonly Seen[]): ErrorOptions {
+  if (first === undefined) return {};
+  const cause = new Error(first.message, causesOf(more));
+  cause.stack = first.stack;
+  return { cause };
 }

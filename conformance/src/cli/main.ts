@@ -10,7 +10,7 @@ import { formatMarkdown } from './markdown.ts';
 import { Progress } from './progress.ts';
 import { type Proof, prove, suiteVersion } from './prove.ts';
 import { loadSubject } from './subject.ts';
-import { judge, type Verdict } from './verdict.ts';
+import { judge, nothingRan, type Verdict } from './verdict.ts';
 
 const FAILED = 1;
 const WRONG = 2;
@@ -108,7 +108,9 @@ async function run(words: readonly string[], { cwd, stdout, stderr }: Terminal):
   const write = { text: formatCard, json: formatJson, markdown: formatMarkdown }[given.output];
   stdout.write(write(proof, verdict));
   if (given.output !== 'text' && verdict.failures.length > 0) stderr.write(formatCard(proof, verdict));
-  return verdict.allMustPassed ? 0 : FAILED;
+  if (nothingRan(verdict)) return WRONG;
+  // a SHOULD that failed, alone, is no reason to fail a build
+  return verdict.failures.some(({ level }) => level === 'MUST') ? FAILED : 0;
 }
 
 /** The card for programs. */

@@ -1,14 +1,14 @@
 import { ratesRows } from './card.ts';
 import type { Proof } from './prove.ts';
-import type { Verdict } from './verdict.ts';
+import { nothingRan, type Verdict } from './verdict.ts';
 
 /** A badge and a table, for a README or the summary of a CI run. */
 export function formatMarkdown(proof: Proof, verdict: Verdict): string {
   const { definition } = proof.subject;
   const failed = verdict.failures.length;
-  const counted = failed === 0 ? `${verdict.passed.length} passed` : `${failed} failed`;
+  const { leftOut } = verdict;
+  const { counted, color } = badgeOf(verdict);
   const label = `RobustMQ conformance ${proof.contract}`;
-  const color = failed === 0 ? 'brightgreen' : verdict.allMustPassed ? 'yellow' : 'red';
   const badge = `![${label}: ${counted}](https://img.shields.io/badge/${[label, counted, color].map(badgeText).join('-')})`;
   const rows: (readonly [string, string])[] = [
     ['engine', `${definition.name} ${definition.version}`],
@@ -18,6 +18,9 @@ export function formatMarkdown(proof: Proof, verdict: Verdict): string {
       'not claimed',
       verdict.notClaimed.length === 0 ? '0' : `${verdict.notClaimed.length}: ${verdict.notClaimed.join(', ')}`,
     ],
+    ...(leftOut.length === 0
+      ? []
+      : [['left out', `${leftOut.length}: this is a part of the suite, nothing is proven by it`] as const]),
     ['durability claimed', verdict.durability.claimed],
     ['durability shown', verdict.durability.shown],
     ...verdict.facts,
@@ -26,6 +29,18 @@ export function formatMarkdown(proof: Proof, verdict: Verdict): string {
   ];
   const table = rows.map(([name, value]) => `| ${name} | ${value.replaceAll('|', '\\|').replaceAll('\n', ' ')} |`);
   return [badge, '', '| | |', '| --- | --- |', ...table, ''].join('\n');
+}
+
+/** Green is for the whole suite. */
+function badgeOf(verdict: Verdict): { readonly counted: string; readonly color: string } {
+  const { passed, failures, leftOut } = verdict;
+  if (nothingRan(verdict)) return { counted: 'nothing ran', color: 'lightgrey' };
+  if (failures.length > 0) {
+    const must = failures.some(({ level }) => level === 'MUST');
+    return { counted: `${failures.length} failed`, color: must ? 'red' : 'yellow' };
+  }
+  if (leftOut.length === 0) return { counted: `${passed.length} passed`, color: 'brightgreen' };
+  return { counted: `partial, ${passed.length} passed, ${leftOut.length} left out`, color: 'lightgrey' };
 }
 
 function badgeText(text: string): string {

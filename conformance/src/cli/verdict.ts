@@ -1,6 +1,8 @@
 import { describeError, isStorageError, RobustError } from '@robustmq/core';
-import type { Facts } from '../check.ts';
-import { promises } from '../promises.ts';
+import { type Facts, FailedWithSeed } from '../check.ts';
+import { checks, promises } from '../promises.ts';
+import { commandFor, runAgain } from '../run-again.ts';
+import { linesOf } from './frames.ts';
 import type { Proof } from './prove.ts';
 
 /** A check that failed, told so that it leads to the line. */
@@ -11,7 +13,7 @@ export interface Failure {
   readonly promise: string;
   readonly why: string;
   readonly seen: string;
-  /** The line of the engine that the error came from, if it came from one. */
+  /** The lines of the engine that the error came from; of the suite, which asked, if it came from none. */
   readonly at: readonly string[];
   /** Types that run just this again. */
   readonly run: string;
@@ -22,6 +24,9 @@ export interface Verdict {
   readonly passed: readonly string[];
   readonly failures: readonly Failure[];
   readonly notClaimed: readonly string[];
+  /** Checks that this run did not ask for: with any, it is a part of the suite and no proof. */
+  readonly leftOut: readonly string[];
+  /** No MUST failed, and some were kept: `false` when nothing was asked that the engine claims. */
   readonly allMustPassed: boolean;
   /** What was counted, in words. */
   readonly facts: readonly (readonly [what: string, count: string])[];
@@ -41,7 +46,8 @@ export function judge(proof: Proof): Verdict {
     passed,
     failures,
     notClaimed,
-    allMustPassed: !failures.some(({ level }) => level === 'MUST'),
+    leftOut: checks.map(({ id }) => id).filter((id) => ![...failed, ...passed, ...notClaimed].includes(id)),
+    allMustPassed: passed.length > 0 && !failures.some(({ level }) => level === 'MUST'),
     facts: Object.entries(proof.facts).map(
       ([name, count]) => [inWords(name), `${countInWords(count)}${theRest(name, count)}`] as const,
     ),
@@ -50,6 +56,11 @@ export function judge(proof: Proof): Verdict {
       shown: shown(proof, failures),
     },
   };
+}
+
+/** Of what was asked the engine claims nothing: neither good nor bad is known of it. */
+export function nothingRan({ passed, failures }: Verdict): boolean {
+  return passed.length + failures.length === 0;
 }
 
 function failureOf(proof: Proof, stage: string, id: string, error: Error): Failure {
@@ -62,16 +73,23 @@ function failureOf(proof: Proof, stage: string, id: string, error: Error): Failu
     promise: promise?.promise ?? '',
     why: promise?.why ?? '',
     seen: seenIn(cause),
-    at: linesOf(cause),
-    run: commandOf(proof, id),
+    at: linesOf(cause, proof.subject.url),
+    run: runLine(proof, id, error),
   };
 }
 
-export function commandOf({ subject, seed }: Pick<Proof, 'subject' | 'seed'>, id: string): string {
-  const config = subject.configFile === undefined ? '' : ` --config ${subject.configFile}`;
-  const address = subject.service?.address;
-  const service = address === undefined ? '' : ` --service ${address.host}:${address.port}`;
-  return `npx robust-conformance ${subject.module}${config}${service} --only ${id} --seed ${seed}`;
+function runLine({ subject, seed }: Proof, id: string, error: Error): string {
+  const command = commandFor({
+    module: subject.module,
+    config: subject.configFile,
+    service: subject.service?.address,
+  });
+  return runAgain(command, {
+    id,
+    // what draws seeds of its own names the one that failed
+    seed: error instanceof FailedWithSeed ? error.seed : seed,
+    effort: Number(process.env.ROBUST_CONFORMANCE_EFFORT ?? 1),
+  });
 }
 
 /** The message, and those of what caused it. */
@@ -92,22 +110,6 @@ export function messageOf(error: Error): string {
 function outcomeOf(error: unknown): string {
   return isStorageError(error) ? ` [outcome ${error.outcome}]` : '';
 }
-
-/** Lines of code that is not ours, nor Node's: the engine's own. Of the suite itself, when there are none. */
-function linesOf(error: Error): string[] {
-  const frames: string[] = [];
-  for (let at: unknown = error; at instanceof Error; at = at.cause)
-    frames.push(
-      ...[...(at.stack ?? '').matchAll(/^ {4}at (.*)$/gm)].map(([, frame = '']) => frame.replace('file://', '')),
-    );
-  const others = unique(frames).filter(
-    (frame) => !/node:|node_modules|\(native\)|<anonymous>|^async Promise\./.test(frame),
-  );
-  const engine = others.filter((frame) => !OURS.test(frame));
-  return (engine.length > 0 ? engine : others.filter((frame) => frame.includes('/checks/'))).slice(0, 3);
-}
-
-const OURS = /\/(conformance|core)\/(src|dist)\//;
 
 function shown(proof: Proof, failures: readonly Failure[]): string {
   const { durability } = proof.subject.definition.capabilities;

@@ -1,5 +1,6 @@
 import { systemClock } from '@robustmq/core';
 import fc from 'fast-check';
+import { FailedWithSeed } from '../check.ts';
 import type { Command } from './commands.ts';
 
 /** One world in which a sequence of commands is run. */
@@ -73,8 +74,9 @@ async function runOnce(options: ModelRun, seed: number, count: (commands: number
   const [commands = []] = counterexample ?? [];
   const why = errorInstance instanceof Error ? errorInstance.message : String(errorInstance);
   const lines = commands.map((command, i) => `  ${i + 1}. ${describe(command)}`);
-  return new Error(
+  return new FailedWithSeed(
     `${why}\n${lines.join('\n')}\nShrunk ${numShrinks} times (path ${counterexamplePath}). Again: --seed ${seed}`,
+    seed,
     { cause: errorInstance },
   );
 }

@@ -27,7 +27,7 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/read in order +[\d,]+ MiB\/s/);
     expect(stdout).toMatch(/versions +engine \S+, contract \S+, suite \S+/);
     expect(stdout).toMatch(/seed +1\n/);
-    expect(stdout).toContain('All MUST passed.');
+    expect(stdout).toMatch(/All MUST of this run passed\. It is a part of the suite: \d+ checks were left out/);
     // not a terminal: a line for each check
     expect(stderr).toMatch(/^\[ *\d+\/\d+\] engine SHARD-001 passed$/m);
     expect(stderr).not.toContain('keeps the process alive');
@@ -42,7 +42,7 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
     expect(stdout).toContain('FAILED engine SHARD-102 MUST list ids in order');
     expect(stdout).toContain('  why   Sweepers delete what a listing does not explain');
     expect(stdout).toMatch(/ {2}seen {2}IO_ERROR: .*broke its contract: list gave/);
-    expect(stdout).toContain('  run   npx robust-conformance ./engine.mjs --only SHARD-102 --seed 7');
+    expect(stdout).toContain('  run   npx @robustmq/conformance ./engine.mjs --only SHARD-102 --seed 7');
     expect(stdout).toContain('A MUST failed');
     expect(stdout).not.toContain('in flight');
   });
@@ -68,10 +68,37 @@ describe('robust-conformance', { timeout: 120_000 }, () => {
       allMustPassed: false,
     });
     expect(json.stderr).toContain('FAILED engine SHARD-102');
-    const markdown = await node([BIN, MEMORY, '--only', '1', '--markdown']);
+    const markdown = await node([BIN, './engine.mjs', '--only', '1,102', '--markdown'], { cwd: place.dir });
     expect(markdown.stdout).toMatch(
-      /^!\[RobustMQ conformance 0\.1: 1 passed\]\(https:\/\/img\.shields\.io\/badge\/RobustMQ%20conformance%200\.1-1%20passed-brightgreen\)\n\n\| \| \|\n\| --- \| --- \|\n\| engine \| memory/,
+      /^!\[RobustMQ conformance 0\.1: 1 failed\]\(https:\/\/img\.shields\.io\/badge\/RobustMQ%20conformance%200\.1-1%20failed-red\)\n\n\| \| \|\n\| --- \| --- \|\n\| engine \| changed/,
     );
+  });
+
+  it.each([['--quick'], ['--only', '1']])(
+    'says in its badge that a run with %s is a part of the suite',
+    async (...less) => {
+      const { code, stdout } = await node([BIN, MEMORY, ...less, '--markdown']);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(
+        /^!\[.*: partial, (\d+) passed, (\d+) left out\]\(.*-partial%2C%20\1%20passed%2C%20\2%20left%20out-lightgrey\)/,
+      );
+      expect(stdout).toMatch(/\| left out \| \d+: this is a part of the suite/);
+      expect(stdout).not.toContain('green');
+    },
+  );
+
+  it('ends with 2, and says that nothing ran, where the engine claims none of the checks asked for', async () => {
+    const words = [BIN, MEMORY, '--only', 'SHARD-200'];
+    const [card, badge, json] = await Promise.all([
+      node(words),
+      node([...words, '--markdown']),
+      node([...words, '--json']),
+    ]);
+    expect(card.code).toBe(2);
+    expect(card.stdout).toContain('Nothing ran: the engine claims none of the checks that were asked for.');
+    expect(card.stdout).not.toContain('All MUST');
+    expect(badge).toMatchObject({ code: 2, stdout: expect.stringMatching(/nothing%20ran-lightgrey\)/) });
+    expect(JSON.parse(json.stdout)).toMatchObject({ passed: [], notClaimed: ['SHARD-200'], allMustPassed: false });
   });
 
   it('takes settings from a file, with units, and fills in the rest', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,10 +7,17 @@ export interface Place extends AsyncDisposable {
   write(name: string, text: string): Promise<void>;
 }
 
-/** A folder outside of the repository that has the packages installed. */
-export async function emptyFolder(): Promise<Place> {
+const MODULES = new URL('../../../node_modules', import.meta.url).pathname;
+
+/** A folder outside of the repository that has the packages installed; `installed`: with room for more of them. */
+export async function emptyFolder(installed?: 'installed'): Promise<Place> {
   const dir = await mkdtemp(join(tmpdir(), 'robust-cli-'));
-  await symlink(new URL('../../../node_modules', import.meta.url).pathname, join(dir, 'node_modules'));
+  const modules = join(dir, 'node_modules');
+  if (installed === undefined) await symlink(MODULES, modules);
+  else {
+    await mkdir(modules);
+    await symlink(join(MODULES, '@robustmq'), join(modules, '@robustmq'));
+  }
   return {
     dir,
     write: (name, text) => writeFile(join(dir, name), text),
