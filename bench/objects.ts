@@ -1,7 +1,7 @@
 /**
- * `npm run bench:objects [-- --store hdfs --mib 256 --rounds 5 --seconds 3 --client aws --only archive]`: the S3 engine on a real MinIO that it starts, or the HDFS engine on
- * a real HDFS. Produce latency at the default flush; cold reads of a sealed segment beside plain ranged reads of the same bytes; archiving beside a plain
- * upload of them; by turns, so that what disturbs the machine disturbs both.
+ * `npm run bench:objects [-- --store s3,hdfs --mib 256 --rounds 5 --seconds 3 --client aws --only archive]`: the S3 engine on a real MinIO, then the HDFS engine on
+ * a real HDFS, both of which it starts. Produce latency at the default flush; cold reads of a sealed segment beside plain ranged reads of the same bytes; archiving beside a plain
+ * upload of them; by turns, so that what disturbs the machine disturbs both. Ends with a verdict for each bar; exit code 1 when a ratio is below it.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -26,35 +26,56 @@ import { createWriters, engineAppends } from './engine-appends.ts';
 import { machineFacts } from './machine.ts';
 import { hdfsTarget } from './objects-hdfs.ts';
 import { s3Target } from './objects-s3.ts';
+import type { ObjectsTarget } from './objects-target.ts';
 
 const { values: flags } = parseArgs({
   options: {
-    store: { type: 'string', default: 's3' },
+    store: { type: 'string', default: 's3,hdfs' },
     mib: { type: 'string', default: '256' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     client: { type: 'string', default: 'aws' },
-    only: { type: 'string', default: 'produce,archive,read' },
+    only: { type: 'string', default: 'produce,archive,small,read' },
   },
 });
 const MiB = 1024 * 1024;
 const BYTES = Number(flags.mib) * MiB;
 const ROUNDS = Number(flags.rounds);
 const BATCH_BYTES = 64 * 1024;
+/** Segments that are gathered: smaller than `fileBytes` of the HDFS engine. */
+const SMALL_BYTES = 8 * MiB;
+/** Of the rate of plain requests: the median of the pairs. */
+const BAR = 0.8;
 
 const directory = await mkdtemp(join(tmpdir(), 'robust-bench-objects-'));
-const target = flags.store === 'hdfs' ? await hdfsTarget() : await s3Target(flags.client);
+const stores = flags.store.split(',');
+const verdicts: { readonly name: string; readonly ratio: number }[] = [];
+for (const store of stores)
+  if (store !== 's3' && store !== 'hdfs')
+    throw new Error(`--store is s3, hdfs or both with a comma between, not ${store}`);
+let target: ObjectsTarget;
 try {
-  console.log(`${await machineFacts(directory)}\n`);
-  console.log(`${target.title}; ${ROUNDS} rounds of ${flags.mib} MiB each by turns; medians`);
-  const only = flags.only.split(',');
-  if (only.includes('produce')) await produce();
-  if (only.includes('archive')) await archive();
-  if (only.includes('read')) await coldReads();
+  console.log(await machineFacts(directory));
+  for (const store of stores) {
+    target = store === 'hdfs' ? await hdfsTarget() : await s3Target(flags.client);
+    try {
+      console.log(`\n${target.title}; ${ROUNDS} rounds of ${flags.mib} MiB each by turns; medians`);
+      const only = flags.only.split(',');
+      if (only.includes('produce')) await produce();
+      if (only.includes('archive')) await archive();
+      if (only.includes('small') && store === 'hdfs') await archiveSmall();
+      if (only.includes('read')) await coldReads();
+    } finally {
+      await target.stop();
+    }
+  }
 } finally {
-  await target.stop();
   await rm(directory, { recursive: true });
 }
+console.log();
+for (const { name, ratio } of verdicts)
+  console.log(`${ratio >= BAR ? 'held' : 'NOT HELD'}: ${name} ${ratio.toFixed(2)}, the bar is ${BAR}`);
+process.exitCode = verdicts.every(({ ratio }) => ratio >= BAR) ? 0 : 1;
 
 /** Appends of 1 KB at the default settings: what a producer waits for. */
 async function produce(): Promise<void> {
@@ -94,7 +115,33 @@ async function archive(): Promise<void> {
     ];
     for (const run of round % 2 === 0 ? runs : runs.reverse()) await run();
   }
-  report('archive', 'ingest', ours, target.upload, plain);
+  verdict('archive', report('archive', 'ingest', ours, target.upload, plain));
+  await close();
+}
+
+/** The same bytes in small segments, one after the other, which share files, beside one plain upload of them. Has no bar. */
+async function archiveSmall(): Promise<void> {
+  const batches = makeBatches();
+  const many = SMALL_BYTES / BATCH_BYTES;
+  const parts = Array.from({ length: Math.ceil(batches.length / many) }, (_, i) =>
+    makeBatches(many, batches.length - i * many),
+  );
+  const { engine, close } = await openEngine();
+  const ours: number[] = [];
+  const plain: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const ingestAll = async (): Promise<number> => {
+      let bytes = 0;
+      for (const [i, part] of parts.entries()) bytes += await ingest(engine, `small-${round}-${i}`, part, SMALL_BYTES);
+      return bytes;
+    };
+    const runs = [
+      async () => void ours.push(await rateOf(ingestAll)),
+      async () => void plain.push(await rateOf(() => target.plainUpload(`plain-small-${round}`, chunked(batches)))),
+    ];
+    for (const run of round % 2 === 0 ? runs : runs.reverse()) await run();
+  }
+  report(`archive in segments of ${SMALL_BYTES / MiB} MiB, gathered`, 'ingest', ours, target.upload, plain);
   await close();
 }
 
@@ -116,7 +163,7 @@ async function coldReads(): Promise<void> {
     for (const run of round % 2 === 0 ? runs : runs.reverse()) await run();
     await opened.close();
   }
-  report('cold read', 'engine', ours, target.reads, plain);
+  verdict('cold read', report('cold read', 'engine', ours, target.reads, plain));
 }
 
 interface OpenedEngine {
@@ -143,19 +190,24 @@ async function openEngine(meta = new MemoryMeta(), puts: (count: number) => void
   return { instance, engine: instance.engine, meta, close: () => instance.close() };
 }
 
-function makeBatches(): Uint8Array[] {
+function makeBatches(most = Number.POSITIVE_INFINITY, left = Number.POSITIVE_INFINITY): Uint8Array[] {
   const value = Buffer.alloc(BATCH_BYTES - 100);
   for (let i = 0; i < value.length; i++) value[i] = (i * 2_654_435_761) >>> 13;
   const one = encodeBatch([{ timestamp: 1_700_000_000_000, key: null, value }]);
-  return Array.from({ length: Math.floor(BYTES / one.length) }, (_, offset) => {
+  return Array.from({ length: Math.min(Math.floor(BYTES / one.length), most, left) }, (_, offset) => {
     const batch = Buffer.from(one);
     batch.writeBigInt64BE(BigInt(offset), 0);
     return batch;
   });
 }
 
-async function ingest(engine: StorageEngine, id: string, batches: readonly Uint8Array[]): Promise<number> {
-  const range = { base: 0, end: batches.length, epoch: 1, state: new Uint8Array(0), uid: id, bytes: BYTES };
+async function ingest(
+  engine: StorageEngine,
+  id: string,
+  batches: readonly Uint8Array[],
+  size = BYTES,
+): Promise<number> {
+  const range = { base: 0, end: batches.length, epoch: 1, state: new Uint8Array(0), uid: id, bytes: size };
   return (await engine.ingest(id, range, chunked(batches))).bytes;
 }
 
@@ -184,9 +236,14 @@ async function rateOf(run: () => Promise<number>): Promise<number> {
   return bytes / MiB / ((performance.now() - began) / 1000);
 }
 
-function report(what: string, ours: string, a: readonly number[], theirs: string, b: readonly number[]): void {
+function report(what: string, ours: string, a: readonly number[], theirs: string, b: readonly number[]): number {
   const ratios = a.map((rate, i) => rate / (b[i] ?? rate));
   console.log(
     `\n${what}: ${ours} ${median([...a]).toFixed(0)} MiB/s, ${theirs} ${median([...b]).toFixed(0)} MiB/s, ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
   );
+  return median(ratios);
+}
+
+function verdict(what: string, ratio: number): void {
+  verdicts.push({ name: `${target.definition.name}: ${what} against plain requests`, ratio });
 }
