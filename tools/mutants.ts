@@ -15,9 +15,9 @@ import { SeededRandom } from '@robustmq/core/testing';
 import { allMutants, type FoundMutant } from '../conformance/mutants/all.ts';
 import { describeMutants } from '../conformance/mutants/describe.ts';
 import type { Scope, Verdict } from '../conformance/mutants/run.ts';
+import { SOUND } from '../conformance/mutants/sound.ts';
 
 const LIMIT_MS = 600_000;
-const SOUND = ['sound/memory', 'sound/one-file', 'sound/local-file'];
 
 const { values } = parseArgs({
   options: {
@@ -86,14 +86,15 @@ function row({ name, incident, caughtBy }: FoundMutant, verdict: Verdict): strin
 async function falseAlarms(seeds: number, scope: Scope): Promise<number> {
   if (seeds === 0) return 0;
   let alarms = 0;
-  const runs = Array.from({ length: seeds }, (_, i) => SOUND.map((name) => ({ name, seed: i + 1 }))).flat();
+  const sound = Object.keys(SOUND);
+  const runs = Array.from({ length: seeds }, (_, i) => sound.map((name) => ({ name, seed: i + 1 }))).flat();
   await eachOf(runs, async ({ name, seed }) => {
     const { surprises, message, passed, seconds } = await inProcess(name, scope, seed);
     alarms += surprises.length;
     const found = surprises.length === 0 ? 'no alarm' : `FALSE ALARM ${surprises.join(' ')}\n${message}`;
     console.log(`${name}  seed ${seed}  passed ${passed}  ${seconds.toFixed(1)} s  ${found}`);
   });
-  console.log(`false alarms ${alarms} in ${runs.length} runs of ${SOUND.length} sound engines with ${seeds} seeds`);
+  console.log(`false alarms ${alarms} in ${runs.length} runs of ${sound.length} sound engines with ${seeds} seeds`);
   return alarms;
 }
 

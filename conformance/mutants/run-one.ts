@@ -1,13 +1,10 @@
 // One mutant in a process of its own, which it may leave in any state: `node run-one.ts <file> <scope> <seed>`. Prints the verdict as JSON.
 // `sound/memory` and the like are the engines without a fault.
 import { checks, openShardWorld, openWorld, runScorecard, settingsOf } from '@robustmq/conformance';
-import type { EngineDefinition } from '@robustmq/core';
-import localFile from '@robustmq/engine-local-file';
 import { isLong } from '../src/run-check.ts';
 import { allMutants } from './all.ts';
-import { MEMORY } from './mutant.ts';
-import { oneFile } from './one-file/one-file.ts';
 import { runMutant, type Scope, type Verdict } from './run.ts';
+import { SOUND } from './sound.ts';
 
 // one of them leaves rejections to nobody: the check meant for it is to see that, not the end of the process
 process.on('unhandledRejection', () => {});
@@ -19,12 +16,7 @@ const verdict =
 process.stdout.write(JSON.stringify(verdict), () => process.exit());
 
 async function soundVerdict(name: string, seed: number): Promise<Verdict> {
-  const sound: Readonly<Record<string, EngineDefinition>> = {
-    'sound/memory': MEMORY,
-    'sound/local-file': localFile as unknown as EngineDefinition, // it gets the settings of its own schema
-    'sound/one-file': oneFile(),
-  };
-  const definition = sound[name];
+  const definition = await SOUND[name]?.();
   if (definition === undefined) throw new Error(`there is no mutant ${name}`);
   const config = settingsOf(definition);
   const only = checks.filter((check) => scope !== 'quick' || !isLong(check)).map(({ id }) => id);

@@ -41,6 +41,7 @@ export const mutant: Mutant = {
     'SHARD-043',
     'SHARD-051',
     'SHARD-055',
+    'SHARD-066',
     'SHARD-103',
     'SHARD-112',
     'SHARD-127',

@@ -17,6 +17,7 @@ export const mutant: Mutant = {
     'SHARD-051',
     'SHARD-054',
     'SHARD-055',
+    'SHARD-066',
     'SHARD-103',
     'SHARD-112',
     'SHARD-127',

@@ -179,10 +179,11 @@ export const ingestChecks: readonly Check[] = [
       const bytes = batch({ records: 4 });
       const first = await trial.engine.ingest('in-1', options({ end: 4 }), chunks(bytes));
       await trial.harness.reopen({ crash: trial.harness.canCrash });
-      assert.deepEqual(await trial.engine.ingest('in-1', options({ end: 4 }), chunks(bytes)), first);
+      // before anything is sent again: a copy that was lost would be taken once more, and look as if it had been held
       const reader = await trial.engine.openReader('in-1');
       assertHolds(await readAll(logOf(reader)), 0, [bodyOf(bytes)]);
       await reader.close();
+      assert.deepEqual(await trial.engine.ingest('in-1', options({ end: 4 }), chunks(bytes)), first);
     },
   },
   {

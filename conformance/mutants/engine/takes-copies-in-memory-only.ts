@@ -1,0 +1,35 @@
+import type { Mutant } from '../mutant.ts';
+import { oneFile } from '../one-file/one-file.ts';
+import { OneFileEngine } from '../one-file/one-file-engine.ts';
+import type { Frame } from '../one-file/one-file-log.ts';
+
+class Broken extends OneFileEngine {
+  protected override replay(frame: Frame): void {
+    if (frame.step.does !== 'publish') super.replay(frame);
+  }
+}
+
+export const mutant: Mutant = {
+  name: 'knows what it took in until it is started again',
+  incident:
+    'A copy whose bytes are safe and whose name is in memory: the original is dropped on its word, and the restart forgets it',
+  stage: 'engine',
+  caughtBy: 'SHARD-066',
+  // each looks after a restart for what was taken in
+  alsoFails: [
+    'SHARD-103',
+    'SHARD-210',
+    'SHARD-211',
+    'SHARD-212',
+    'SHARD-213',
+    'SHARD-214',
+    'SHARD-222',
+    'SHARD-274',
+    'SHARD-277',
+  ],
+  // the search of these has a time, and finds it unless the machine is too slow
+  mayFail: ['SHARD-200'],
+  definition: oneFile(Broken),
+};
+
+export default mutant.definition;

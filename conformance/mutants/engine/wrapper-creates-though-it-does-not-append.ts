@@ -1,0 +1,32 @@
+import type { StorageEngine } from '@robustmq/core';
+import { MEMORY, type Mutant } from '../mutant.ts';
+
+let newest: StorageEngine | undefined;
+
+export const mutant: Mutant = {
+  name: 'creates segments though it declares that it takes whole ones only (a wrapper)',
+  incident: 'What works and is not declared is used by somebody, is tested by nobody, and breaks without a word',
+  stage: 'engine',
+  caughtBy: 'SHARD-141',
+  alsoFails: [],
+  definition: {
+    ...MEMORY,
+    capabilities: { ...MEMORY.capabilities, append: false },
+    open: async (ctx) => {
+      newest = await MEMORY.open(ctx);
+      return newest;
+    },
+  },
+  // core's guard refuses: whoever stands before it has asked the engine itself
+  wrapper: (engine) => {
+    const behind = newest ?? engine;
+    return {
+      create: async (id, options) => {
+        await engine.list({ prefix: '', limit: 1 }); // closed is closed
+        return await behind.create(id, options);
+      },
+    };
+  },
+};
+
+export default mutant.definition;
