@@ -48,6 +48,7 @@ export const mutant: Mutant = {
     'SHARD-210',
     'SHARD-212',
     'SHARD-216',
+    'SHARD-288',
   ],
   // the search of these has a time, and finds it unless the machine is too slow
   mayFail: ['SHARD-200'],

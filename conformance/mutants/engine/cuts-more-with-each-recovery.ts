@@ -6,7 +6,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-050',
   // each of them recovers twice
-  alsoFails: ['SHARD-040', 'SHARD-042', 'SHARD-044', 'SHARD-045'],
+  alsoFails: ['SHARD-040', 'SHARD-042', 'SHARD-044', 'SHARD-045', 'SHARD-290'],
   definition: broken(MEMORY, (engine) => {
     const recovered = new Map<string, number>();
     return {

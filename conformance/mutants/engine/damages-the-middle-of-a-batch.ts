@@ -7,7 +7,7 @@ export const mutant: Mutant = {
   caughtBy: 'SHARD-001',
   // each of them reads batches of more than 1000 bytes
   // and its crowd writes batches of more than 1000 bytes
-  alsoFails: ['SHARD-010', 'SHARD-071', 'SHARD-074', 'SHARD-077', 'SHARD-120', 'SHARD-250'],
+  alsoFails: ['SHARD-010', 'SHARD-071', 'SHARD-074', 'SHARD-077', 'SHARD-120', 'SHARD-250', 'SHARD-289', 'SHARD-291'],
   definition: brokenWriter(MEMORY, (writer) => ({
     append: (batches, options) =>
       writer.append(

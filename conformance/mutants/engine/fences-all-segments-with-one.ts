@@ -15,7 +15,18 @@ export const mutant: Mutant = {
   caughtBy: 'SHARD-111',
   // goes on in a new segment while it recovers those of before
   // and each of these goes on beside a segment that was recovered or deleted
-  alsoFails: ['SHARD-055', 'SHARD-210', 'SHARD-211', 'SHARD-212', 'SHARD-213', 'SHARD-214', 'SHARD-250', 'SHARD-274'],
+  alsoFails: [
+    'SHARD-055',
+    'SHARD-210',
+    'SHARD-211',
+    'SHARD-212',
+    'SHARD-213',
+    'SHARD-214',
+    'SHARD-250',
+    'SHARD-274',
+    'SHARD-287',
+    'SHARD-288',
+  ],
   definition: oneFile(Broken),
 };
 

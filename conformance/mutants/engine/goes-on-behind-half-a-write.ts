@@ -19,7 +19,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-212',
   // a write that fails is one that may be half done
-  alsoFails: ['SHARD-210', 'SHARD-213', 'SHARD-275'],
+  alsoFails: ['SHARD-210', 'SHARD-213', 'SHARD-275', 'SHARD-288'],
   definition: oneFile(OneFileEngine, Broken),
 };
 

@@ -7,7 +7,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-122',
   // whoever waits when the writer ends waits for ever, too
-  alsoFails: ['SHARD-272'],
+  alsoFails: ['SHARD-272', 'SHARD-289'],
   definition: brokenWriter(MEMORY, (writer) => {
     let left = 2 ** 25;
     return {

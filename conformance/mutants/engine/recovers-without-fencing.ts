@@ -8,7 +8,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-040',
   // asks for the refusal of the fenced writer, too
-  alsoFails: ['SHARD-111'],
+  alsoFails: ['SHARD-111', 'SHARD-290'],
   definition: broken(MEMORY, (engine) => {
     const writers = new Map<string, { readonly writer: SegmentWriter; readonly epoch: number }>();
     const late = new Map<string, number>();

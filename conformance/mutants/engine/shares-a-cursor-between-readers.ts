@@ -6,7 +6,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-074',
   // reads while other appends settle
-  alsoFails: ['SHARD-033'],
+  alsoFails: ['SHARD-033', 'SHARD-291'],
   definition: brokenWriter(MEMORY, (writer) => {
     let cursor = 0;
     return {
