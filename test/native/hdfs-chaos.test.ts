@@ -76,11 +76,12 @@ test.skipIf(process.getuid?.() !== 0)(
       const settings = { ...SMALL_DISK, 'dfs.datanode.data.dir': `file://${mount}/dn` };
       const server = await startHdfs({ settings });
       try {
-        await underStress(lakeOn(server, { path: '/disk' }), async ({ live, says, ready }) => {
+        await underStress(lakeOn(server, { path: '/disk' }), async ({ live, says, ready, problems }) => {
           const ballast = join(mount, 'ballast');
           await writeFile(ballast, Buffer.alloc(DISK_BYTES)).catch(() => {}); // as much as there is room for
           await says(/DISK_FULL|STORE_UNAVAILABLE/);
           expect(await ready()).toBe(false);
+          console.log(`the disk is full: ${(await problems()).slice(0, 400)}`);
           await rm(ballast);
           const itself = await Promise.race([timeToAcknowledge(live), sleep(15_000)]);
           if (typeof itself === 'number') {
