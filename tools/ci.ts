@@ -64,7 +64,7 @@ const SUITES: readonly Suite[] = [
     counted: 'once',
     beside: true,
   },
-  { name: 'packed', command: npm('test:pack'), minutes: 15, counted: 'lines', beside: true },
+  { name: 'packed', command: npm('test:pack'), minutes: 25, counted: 'lines', beside: true },
   { name: 'native', command: npm('test:native'), minutes: 35, counted: 'vitest' },
   {
     name: 'containers',

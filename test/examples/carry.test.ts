@@ -1,16 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeRecords, forEachBatch, nextOffset } from '@robustmq/core';
+import { Consumer } from '@platformatic/kafka';
 import { Kafka, logLevel, type Producer } from 'kafkajs';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../clients.ts';
-import { KafkaWire } from '../crash/kafka-wire.ts';
 import { ServerProcess } from '../crash/server-process.ts';
 import { exampleEngines, installAll } from './installed.ts';
 
 const TOPIC = 'orders';
+const FETCH_BYTES = 4 << 20;
 const engines = await exampleEngines();
 let home = '';
 let user = '';
@@ -151,24 +151,39 @@ async function subscribe(
   return { client, seen };
 }
 
-/** What a Kafka fetch gives, from the beginning to the end. Not by kafkajs: it reads in consumer groups only, and there are none yet. */
+/**
+ * What a Kafka fetch gives, from the beginning to the end, by a library that has nothing of ours. Not kafkajs: it reads in consumer groups only, and there are none
+ * yet.
+ */
 async function readKafka({ ports }: ServerProcess): Promise<Set<string>> {
   const seen = new Set<string>();
-  const wire = await KafkaWire.open(ports.kafka);
+  const bootstrapBrokers = [`127.0.0.1:${ports.kafka}`];
+  const consumer = new Consumer({ clientId: 'carry-test', groupId: 'unused', bootstrapBrokers, retries: 1 });
   try {
-    const { offset: end } = await wire.listOffset(TOPIC, 0, -1);
-    for (let next = 0; next < end; ) {
-      const { error, records } = await wire.fetch(TOPIC, 0, next, 4 << 20);
-      expect({ error, empty: records.length === 0 }).toEqual({ error: 0, empty: false });
-      forEachBatch(records, (header, at) => {
-        next = nextOffset(header);
-        for (const { value } of decodeRecords(records.subarray(at, at + header.bytes)))
-          if (value !== null) seen.add(Buffer.from(value).toString());
+    const metadata = await consumer.metadata({ topics: [TOPIC] });
+    const topicId = metadata.topics.get(TOPIC)?.id ?? '';
+    const node = metadata.topics.get(TOPIC)?.partitions[0]?.leader ?? 0;
+    const offsets = await consumer.listOffsets({ topics: [TOPIC] });
+    const end = offsets.get(TOPIC)?.[0] ?? 0n;
+    for (let next = 0n; next < end; ) {
+      const wanted = { partition: 0, currentLeaderEpoch: -1, fetchOffset: next, lastFetchedEpoch: -1 };
+      const response = await consumer.fetch({
+        ...{ node, minBytes: 1, maxBytes: FETCH_BYTES, maxWaitTime: 1000 },
+        topics: [{ topicId, partitions: [{ ...wanted, partitionMaxBytes: FETCH_BYTES }] }],
       });
+      const found = response.responses[0]?.partitions[0];
+      const records = (found?.records ?? []).flatMap(({ firstOffset, records }) =>
+        records.map(({ offsetDelta, value }) => ({ offset: firstOffset + BigInt(offsetDelta), value })),
+      );
+      expect({ error: found?.errorCode, empty: records.length === 0 }).toEqual({ error: 0, empty: false });
+      for (const { offset, value } of records) {
+        next = offset + 1n;
+        if (value !== null) seen.add(value.toString());
+      }
     }
     return seen;
   } finally {
-    wire.close();
+    await consumer.close();
   }
 }
 
