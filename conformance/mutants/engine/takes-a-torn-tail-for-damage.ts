@@ -15,7 +15,7 @@ export const mutant: Mutant = {
     'Logs that refused to start after each power cut: somebody deleted the file to make it go, and with it all that was whole',
   stage: 'engine',
   caughtBy: 'SHARD-220',
-  alsoFails: [],
+  alsoFails: ['SHARD-288'],
   // the search of these has a time, and finds it unless the machine is too slow
   mayFail: ['SHARD-200', 'SHARD-221'],
   definition: oneFile(OneFileEngine, Broken),
