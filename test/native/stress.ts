@@ -16,7 +16,8 @@ import { Producer } from './producer.ts';
 /** What an engine instance is told: `use`, and its settings. */
 export type EngineSettings = Readonly<Record<string, unknown>>;
 
-const configFor = (lake: EngineSettings): string => `
+/** One topic on the store, `live`, and one that is archived to it, `old`. */
+export const configFor = (lake: EngineSettings): string => `
 engines: { lake: ${JSON.stringify(lake)} }
 topics:
   - { match: "live", engine: lake }

@@ -1,7 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
+import { get as httpGet, type IncomingMessage } from 'node:http';
+import { get as httpsGet } from 'node:https';
 import { connect, createServer, type Server } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataNode, HdfsDaemon, HdfsOptions, HdfsPair, HdfsServer, PairedNameNode } from './hdfs-server.ts';
 
@@ -27,7 +29,7 @@ export interface HdfsHost {
 const HOST = '127.0.0.1';
 const PORT_NAMES = [
   ...['NN1_HTTP', 'NN1_RPC', 'NN2_HTTP', 'NN2_RPC', 'DN_HTTP', 'DN_DATA', 'DN_RPC', 'JN_HTTP', 'JN_RPC'],
-  ...['ZK', 'ZKFC1', 'ZKFC2'],
+  ...['ZK', 'ZKFC1', 'ZKFC2', 'KDC'],
 ] as const;
 export type HdfsPorts = Readonly<Record<string, number>>;
 
@@ -68,6 +70,7 @@ export function environment(ports: HdfsPorts, pair: PairKind, options: HdfsOptio
     ...Object.fromEntries(Object.entries(ports).map(([name, port]) => [`HDFS_${name}`, String(port)])),
     HDFS_PAIR: pair,
     HDFS_SETTINGS: settings.join('\n'),
+    ...options.environment,
     HDFS_HADOOP_DEFAULTS: options.hadoopDefaults === true ? 'yes' : 'no',
   };
 }
@@ -145,12 +148,12 @@ class NameNodeDaemon extends Daemon implements PairedNameNode {
 
   constructor(cluster: Cluster, name: 'nn1' | 'nn2', ports: HdfsPorts) {
     super(cluster, name);
-    this.httpAddress = addressOf(ports, name === 'nn1' ? 'NN1_HTTP' : 'NN2_HTTP');
+    this.httpAddress = cluster.addressOf(ports, name === 'nn1' ? 'NN1_HTTP' : 'NN2_HTTP');
     this.#rpcPort = portOf(ports, name === 'nn1' ? 'NN1_RPC' : 'NN2_RPC');
   }
 
   async haState(): Promise<'active' | 'standby' | undefined> {
-    const { State } = await jmx(this.httpAddress, 'NameNode', 'NameNodeStatus');
+    const { State } = await this.cluster.jmx(this.httpAddress, 'NameNode', 'NameNodeStatus');
     return State === 'active' || State === 'standby' ? State : undefined;
   }
 
@@ -168,7 +171,7 @@ class NameNodeDaemon extends Daemon implements PairedNameNode {
   /** Knows the DataNode, and would let clients write. Without a DataNode it waits for blocks, as it should. */
   async isReady(dataNode: DataNodeDaemon): Promise<boolean> {
     if ((await this.haState()) === undefined) return false;
-    const { FSState, NumLiveDataNodes } = await jmx(this.httpAddress, 'NameNode', 'FSNamesystemState');
+    const { FSState, NumLiveDataNodes } = await this.cluster.jmx(this.httpAddress, 'NameNode', 'FSNamesystemState');
     if (FSState === undefined || !(await accepts(this.#rpcPort))) return false;
     if (dataNode.state !== 'running') return true;
     return FSState === 'Operational' && NumLiveDataNodes === 1 && (await dataNode.serves(this.#rpcPort));
@@ -181,7 +184,7 @@ class DataNodeDaemon extends Daemon implements DataNode {
 
   constructor(cluster: Cluster, ports: HdfsPorts, capacityBytes: number | undefined) {
     super(cluster, 'dn');
-    this.httpAddress = addressOf(ports, 'DN_HTTP');
+    this.httpAddress = cluster.addressOf(ports, 'DN_HTTP');
     this.#capacityBytes = capacityBytes;
   }
 
@@ -196,7 +199,7 @@ class DataNodeDaemon extends Daemon implements DataNode {
 
   /** The NameNode has answered to a heartbeat of this process. */
   async serves(rpcPort: number): Promise<boolean> {
-    const { BPServiceActorInfo = '[]' } = await jmx(this.httpAddress, 'DataNode', 'DataNodeInfo');
+    const { BPServiceActorInfo = '[]' } = await this.cluster.jmx(this.httpAddress, 'DataNode', 'DataNodeInfo');
     // Hadoop's: a list of flat objects, all of strings
     const actors = JSON.parse(String(BPServiceActorInfo)) as Record<string, string>[];
     return actors.some(
@@ -214,9 +217,11 @@ class Cluster implements HdfsServer {
   readonly nameNodes: readonly NameNodeDaemon[];
   readonly dataNode: DataNodeDaemon;
   readonly host: HdfsHost;
+  readonly #https: HdfsOptions['https'];
 
   constructor(host: HdfsHost, ports: HdfsPorts, options: HdfsOptions, kind: PairKind) {
     this.host = host;
+    this.#https = options.https;
     this.name = host.name;
     this.nameNode = new NameNodeDaemon(this, 'nn1', ports);
     this.nameNodes = kind === 'no' ? [this.nameNode] : [this.nameNode, new NameNodeDaemon(this, 'nn2', ports)];
@@ -225,6 +230,28 @@ class Cluster implements HdfsServer {
 
   get daemons(): readonly Daemon[] {
     return [...this.nameNodes, this.dataNode];
+  }
+
+  addressOf(ports: HdfsPorts, name: (typeof PORT_NAMES)[number]): string {
+    // principals of Kerberos are those of a name
+    return this.#https === undefined
+      ? `http://${HOST}:${portOf(ports, name)}`
+      : `https://localhost:${portOf(ports, name)}`;
+  }
+
+  /** The bean's properties; none where it is not there yet. */
+  async jmx(httpAddress: string, service: string, name: string): Promise<Record<string, unknown>> {
+    const url = `${httpAddress}/jmx?qry=Hadoop:service=${service},name=${name}`;
+    const options = { signal: AbortSignal.timeout(ASK_MS), agent: false };
+    const asked =
+      this.#https === undefined
+        ? httpGet(url, options)
+        : httpsGet(url, { ...options, ca: this.#https.ca, headers: await this.#https.headers(url) });
+    // once gives a tuple of unknown types; a response is all that comes first
+    const [reply] = (await once(asked, 'response')) as [IncomingMessage];
+    // Hadoop's JMXJsonServlet
+    const { beans } = (await json(reply)) as { readonly beans: readonly Record<string, unknown>[] };
+    return beans[0] ?? {};
   }
 
   async kill(): Promise<void> {
@@ -325,19 +352,6 @@ function portOf(ports: HdfsPorts, name: (typeof PORT_NAMES)[number]): number {
   const port = ports[name];
   if (port === undefined) throw new Error(`no port for ${name}`);
   return port;
-}
-
-function addressOf(ports: HdfsPorts, name: (typeof PORT_NAMES)[number]): string {
-  return `http://${HOST}:${portOf(ports, name)}`;
-}
-
-/** The bean's properties; none where it is not there yet. */
-async function jmx(httpAddress: string, service: string, name: string): Promise<Record<string, unknown>> {
-  const url = `${httpAddress}/jmx?qry=Hadoop:service=${service},name=${name}`;
-  const reply = await fetch(url, { signal: AbortSignal.timeout(ASK_MS) });
-  // Hadoop's JMXJsonServlet
-  const { beans } = (await reply.json()) as { readonly beans: readonly Record<string, unknown>[] };
-  return beans[0] ?? {};
 }
 
 async function accepts(port: number): Promise<boolean> {

@@ -23,6 +23,13 @@ export interface HdfsOptions {
   readonly hadoopDefaults?: boolean;
   /** All that the DataNode may store. A new block takes `dfs.blocksize` of it, 128 MiB by default, until it is closed. */
   readonly capacityBytes?: number;
+  /** It answers by TLS alone, as its settings say, with certificates of this authority (PEM), and to requests with these headers. */
+  readonly https?: {
+    readonly ca: string;
+    headers(url: string): Promise<Readonly<Record<string, string>>>;
+  };
+  /** Of its daemons. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface HdfsDaemon {
@@ -88,8 +95,8 @@ export interface HdfsPairOptions extends HdfsOptions {
 }
 
 /** A NameNode and a DataNode. */
-export async function startHdfs(options: HdfsOptions = {}): Promise<HdfsServer> {
-  const ports = await freePorts();
+export async function startHdfs(options: HdfsOptions = {}, given?: HdfsPorts): Promise<HdfsServer> {
+  const ports = given ?? (await freePorts());
   return startCluster(await nativeHost(ports, 'no', options), ports, options);
 }
 
