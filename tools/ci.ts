@@ -88,6 +88,7 @@ const PREPARATIONS: readonly string[] = [
   'tools/install-interop.sh',
   'tools/install-s3-servers.sh',
   'tools/install-hdfs.sh',
+  'tools/install-kerberos.sh',
 ];
 /** So long suites that need none of it go on. */
 const FIRST_PREPARED = 'interop';

@@ -11,13 +11,10 @@ home=$cache/$version
 packages=()
 java_version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' || true)
 [ "${java_version:-0}" -ge 17 ] || packages+=(openjdk-17-jre-headless)
-# for tests of a secured one
-[ -x /usr/sbin/krb5kdc ] && [ -x /usr/sbin/kadmin.local ] || packages+=(krb5-kdc krb5-admin-server)
-/usr/bin/python3 -c 'import gssapi' 2>/dev/null || packages+=(python3-gssapi)
 [ -d "$home/lib" ] || command -v mvn >/dev/null || packages+=(maven)
 if [ ${#packages[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
-    echo "Missing, and there is no apt-get to install with: ${packages[*]} (Java 17 or newer, Maven, Kerberos)" >&2
+    echo "Missing, and there is no apt-get to install with: ${packages[*]} (Java 17 or newer, Maven)" >&2
     exit 1
   fi
   as_root=()

@@ -49,7 +49,7 @@ export async function startKdc(port: number): Promise<Kdc> {
   };
   try {
     await run('kdb5_util', 'create', '-s', '-r', REALM, '-P', 'of-a-test').catch((cause: unknown) => {
-      throw new Error('Kerberos is not there. Fetch it once: tools/install-hdfs.sh', { cause });
+      throw new Error('Kerberos is not there. Fetch it once: tools/install-kerberos.sh', { cause });
     });
     // with this process, however it ends
     child = spawn('setpriv', ['--pdeathsig', 'KILL', 'krb5kdc', '-n', '-P', join(dir, 'pid')], {
