@@ -19,7 +19,7 @@ export const crashPointChecks: readonly Check[] = [
 ];
 
 const CHOICES = 3;
-const SEEDED_MS = 10_000;
+const SEEDED_MS = 6000;
 const AT_MOST_MS = 90_000;
 
 async function cutPower({ definition, harness, seed, effort, note }: EngineTrial, dir: string): Promise<void> {

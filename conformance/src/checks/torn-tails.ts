@@ -8,7 +8,7 @@ import { cutsAndGarbles, lastTail, someSectors, type TornTail, tear } from '../f
 
 const TIMEOUT_MS = 120_000;
 /** How long each looks at disks, one after the other in no order, until it has seen them all. */
-const CUTS_MS = 6000;
+const CUTS_MS = 4000;
 const SECTORS_MS = 3000;
 const FLIPS_MS = 5000;
 const ALIKE = 8;
