@@ -16,6 +16,8 @@ const MONTH_HOURS = 730;
 const GB = 1e9;
 /** What a PUT of a write-ahead object takes: enough for a forecast, since eight are on their way at once. */
 const UPLOAD_MS = 100;
+/** Of what is archived core reads the end and the state before it lets go of its own copy. */
+const READ_BACK = 2;
 /** Core joins small neighbours when there are four, one of which is what it joined before. */
 const MERGED_AT_ONCE = 3;
 /** Smaller than this share of the topic's segment size a segment is joined with its neighbours. */
@@ -106,17 +108,16 @@ function imagesOfAnHour(
   const segment = Math.min(load.segmentBytes, byAge, byRuns);
   const segments = bytesPerHour / segment;
   if (segment >= SMALL_IMAGE_BYTES) {
-    // of what is archived, its end is read back once
-    const reads = load.archived ? segments : readsOf(settings, bytesPerHour, segment);
+    const reads = load.archived ? segments * READ_BACK : readsOf(settings, bytesPerHour, segment);
     const merges = load.archived || segment >= load.segmentBytes * MERGE_BELOW ? 0 : segments / MERGED_AT_ONCE;
     return { puts: segments * putsOf(segment, settings) + merges, gets: reads + merges };
   }
-  // what is archived in one round shares an object; what is compacted waits for company
+  // what is archived at the same moment may share an object, which is cheaper; what is compacted waits for company
   const together = load.archived
     ? segment
     : Math.max(segment, Math.min(SHARE_BYTES, (bytesPerHour * SHARE_AFTER_MS) / HOUR_MS));
   const merges = load.archived ? 0 : segments / MERGED_AT_ONCE;
-  return { puts: bytesPerHour / together + merges, gets: load.archived ? segments : merges };
+  return { puts: bytesPerHour / together + merges, gets: load.archived ? segments * READ_BACK : merges };
 }
 
 /** Puts of one image: alone, or in parts with a beginning and an end. */

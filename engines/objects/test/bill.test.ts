@@ -97,6 +97,34 @@ class Hour {
     return this.store.counts.PUT + this.store.counts.POST + this.store.counts.LIST;
   }
 
+  get gets(): number {
+    return this.store.counts.GET + this.store.counts.HEAD;
+  }
+
+  /** One segment of each shard, as core archives them: two at once, each read back before the chain points to it. */
+  async archive(round: number, shards: number, bytes: number): Promise<void> {
+    const engine = this.engine ?? (await this.open());
+    const body = Buffer.alloc(ARCHIVED_BATCH_BYTES);
+    const count = Math.max(1, Math.round(bytes / ARCHIVED_BATCH_BYTES));
+    const todo = Array.from({ length: shards }, (_, i) => `a${i}-${round}`).values();
+    const mover = async (): Promise<void> => {
+      for (const id of todo) {
+        const options = { base: 0, end: count, epoch: 1, state: new Uint8Array(8), uid: `u-${id}`, bytes };
+        await engine.ingest(id, options, batches(count, body));
+        const reader = await engine.openReader(id);
+        expect(reader.offsets()).toMatchObject({ end: count, sealed: true });
+        await reader.state();
+        await reader.close();
+      }
+    };
+    let moving = true;
+    const moved = Promise.all([mover(), mover()]).finally(() => {
+      moving = false;
+    });
+    while (moving) await this.clock.advance(10);
+    await moved;
+  }
+
   /** Writes a load, with segments that end as core ends them, and housekeeping. */
   async write(load: Load): Promise<{ readonly written: number; readonly waited: number }> {
     const engine = this.engine ?? (await this.open());
@@ -127,6 +155,11 @@ class Hour {
     expect(failures).toEqual([]);
     return { written, waited };
   }
+}
+
+async function* batches(count: number, body: Buffer): AsyncGenerator<Uint8Array> {
+  const one = encodeBatch([{ timestamp: 1, key: null, value: body }]);
+  for (let base = 0; base < count; base++) yield at(base, one);
 }
 
 /** One writer after the other, as core opens them. */
@@ -204,6 +237,11 @@ const MANY_SHARDS: Load = { shards: 1000, recordBytes: 1000, everyMs: 100, forMs
 /** A minute and a half stands for the hour: more would only take longer. */
 const MUCH: Load = { shards: 4, recordBytes: 1000 * 1024, everyMs: 98, forMs: HOUR_MS / 40 };
 
+/** `archive.after` as it is by default. */
+const ARCHIVED_AFTER_MS = 600_000;
+const ARCHIVED_ROUNDS = 3;
+const ARCHIVED_BATCH_BYTES = 60 * 1024;
+
 describe('The bill', () => {
   it('of an idle shard is nothing', async () => {
     const hour = new Hour({});
@@ -238,6 +276,42 @@ describe('The bill', () => {
       expect(counted / putsPerHour).toBeGreaterThan(0.9);
       expect(counted / putsPerHour).toBeLessThan(1.1);
       expect(hour.usage.puts + hour.usage.lists).toBeCloseTo(hour.puts, 3);
+    },
+    60_000,
+  );
+
+  it.each([
+    ['segments of 24 MiB', 'within 10 %', { shards: 4, segmentBytes: 24 * 1024 * 1024, atLeast: 0.9, atMost: 1.1 }],
+    // two that come at the same moment share an object, and nobody knows beforehand how many do
+    ['segments of 240 KiB', 'or less', { shards: 40, segmentBytes: 240 * 1024, atLeast: 0.5, atMost: 1 }],
+  ])(
+    'of what is archived in %s is what the forecast says, %s; its GETs within 10 %',
+    async (_, __, { shards, segmentBytes, atLeast, atMost }) => {
+      const hour = new Hour({});
+      await hour.open();
+      const before = { puts: hour.puts, gets: hour.gets };
+      for (let round = 0; round < ARCHIVED_ROUNDS; round++) {
+        await hour.archive(round, shards, segmentBytes);
+        await hour.clock.advance(ARCHIVED_AFTER_MS);
+      }
+      const load = {
+        ...loadOf({ shards, recordBytes: 1000, everyMs: 1, forMs: HOUR_MS }),
+        bytesPerSecond: (shards * segmentBytes * 1000) / ARCHIVED_AFTER_MS,
+        segmentMs: ARCHIVED_AFTER_MS,
+        archived: true,
+        // core writes them
+        manifestIntervalMs: Number.POSITIVE_INFINITY,
+      };
+      const { putsPerHour, getsPerHour } = forecast(settingsOf(), load);
+      const hours = (ARCHIVED_ROUNDS * ARCHIVED_AFTER_MS) / HOUR_MS;
+      const ratios = {
+        puts: (hour.puts - before.puts) / hours / putsPerHour,
+        gets: (hour.gets - before.gets) / hours / getsPerHour,
+      };
+      expect(ratios.puts).toBeGreaterThanOrEqual(atLeast);
+      expect(ratios.puts).toBeLessThanOrEqual(atMost);
+      expect(ratios.gets).toBeGreaterThan(0.9);
+      expect(ratios.gets).toBeLessThan(1.1);
     },
     60_000,
   );
