@@ -1,4 +1,5 @@
 import type { EngineForecast, ForecastLoad } from '@robustmq/core';
+import { resolveSettings } from '@robustmq/core';
 import { type ConfiguredEngine, formatUnit, parseUnit } from '@robustmq/core/config';
 import { configure } from '../configure.ts';
 import { usage } from '../parse.ts';
@@ -24,9 +25,10 @@ export const cost: Verb = {
     ...CONFIG_FLAGS,
     load: { value: 'RATE', help: 'Bytes that all producers write, such as 2MiB/s' },
     nodes: { value: 'N', help: 'Nodes that share the load (default 1)' },
-    topics: { value: 'N', help: 'Shards of all topics together (default 1)' },
+    topics: { value: 'N', help: 'Topics, of one shard each, that the load is spread over (default 1)' },
+    topic: { value: 'NAME', help: 'With the settings that a topic of this name would have; default: those of no rule' },
     record: { value: 'SIZE', help: 'Size of a record (default 1KiB)' },
-    retention: { value: 'TIME', help: 'How long records are kept (default: the setting defaults.retention.ms)' },
+    retention: { value: 'TIME', help: 'How long records are kept (default: retention.ms of the topic)' },
     json: JSON_FLAG,
   },
   notes: [
@@ -34,7 +36,9 @@ export const cost: Verb = {
   ],
   async run(call) {
     const config = await configure(call);
-    const { segment, retention, archive } = config.policy.defaults;
+    const name = call.flags.get('topic');
+    const settings = name === undefined ? config.policy.defaults : resolveSettings(name, {}, config.policy).settings;
+    const { segment, retention, archive } = settings;
     const load = {
       nodes: countFlag(call, 'nodes'),
       topics: countFlag(call, 'topics'),
@@ -78,7 +82,7 @@ function textOf(
   });
   const rows = lines.map(({ instance, use, how, forecast }) =>
     forecast === undefined
-      ? [instance, use, '', '0', '0', '0.00', 'disk or memory of the nodes', '']
+      ? [instance, use, '', '0', '0', '0.00', 'not priced: disk or memory of the nodes', 'not priced']
       : [
           instance,
           use,
