@@ -88,7 +88,7 @@ export class Images {
       // the source may overwrite its chunk
       head.push(Uint8Array.prototype.slice.call(next.value));
       bytes += next.value.length;
-      if (bytes >= SMALL_IMAGE_BYTES) break;
+      if (bytes >= Math.min(SMALL_IMAGE_BYTES, this.#environment.partBytes)) break;
     }
     const chunks = joined(head, source);
     const { files } = this.#environment;

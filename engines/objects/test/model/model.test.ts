@@ -9,7 +9,7 @@ describe.each(['objects', 'files'] as const)(
   'Two writers, zombies, lost replies, sweepers and compaction over %s',
   (kind) => {
     it('lose nothing that was acknowledged, and leave nothing behind', async () => {
-      let acknowledged = 0;
+      let [acknowledged, inParts] = [0, 0];
       for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
         const result = await runModel(seed, openObjects, kind).catch((error: unknown) => {
           throw new Error(
@@ -18,8 +18,10 @@ describe.each(['objects', 'files'] as const)(
           );
         });
         acknowledged += result.acknowledged;
+        inParts += result.inParts;
       }
       expect(acknowledged).toBeGreaterThan(SEEDS);
+      if (kind === 'objects') expect(inParts).toBeGreaterThan(0);
     }, 60_000);
 
     it('repeat themselves from their seed', async () => {

@@ -10,7 +10,7 @@ import { at } from '../../../../conformance/src/batches.ts';
 import { segmentKey } from '../../src/meta/rows.ts';
 import { Bucket } from '../support/bucket.ts';
 import { SegmentLedger, Violation } from './ledger.ts';
-import { type OpenEngine, ORPHAN_GRACE_MS, Process, type ProcessWorld } from './process.ts';
+import { type OpenEngine, ORPHAN_GRACE_MS, PART_BYTES, Process, type ProcessWorld } from './process.ts';
 import { leaksOf } from './references.ts';
 
 const STEPS = 70;
@@ -38,6 +38,8 @@ export type StoreKind = 'objects' | 'files';
 
 export interface ModelResult {
   readonly acknowledged: number;
+  /** Objects that were put in more than one part. */
+  readonly inParts: number;
   readonly objects: number;
 }
 
@@ -68,7 +70,7 @@ class Model {
   constructor(seed: number, open: OpenEngine, kind: StoreKind) {
     this.#random = new SeededRandom(seed);
     const fork = (): SeededRandom => new SeededRandom(Math.imul(seed, 7919) + this.#forks++ * 104_729);
-    this.#bucket = new Bucket({ clock: this.#clock, random: fork() });
+    this.#bucket = new Bucket({ clock: this.#clock, random: fork(), minPartBytes: PART_BYTES });
     const modes = ['atomic', 'racy', 'ignored', 'refused'] as const;
     this.#world = {
       clock: this.#clock,
@@ -101,7 +103,7 @@ class Model {
     await this.#finish();
     let acknowledged = 0;
     for (const { chain } of this.#shards) for (const ledger of chain) acknowledged += ledger.acknowledged.size;
-    return { acknowledged, objects: this.#bucket.objects.size };
+    return { acknowledged, objects: this.#bucket.objects.size, inParts: this.#bucket.inParts };
   }
 
   #act(): void {

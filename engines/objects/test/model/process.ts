@@ -46,6 +46,10 @@ const SETTINGS: Partial<ObjectSettings> = {
   orphanGraceMs: ORPHAN_GRACE_MS,
 };
 
+/** Of the lives, so many put images in parts where others share objects or put them whole. */
+const IN_PARTS = 0.5;
+export const PART_BYTES = 600;
+
 export interface ProcessWorld {
   readonly clock: Clock;
   readonly bucket: Bucket;
@@ -92,7 +96,7 @@ export class Process {
         instance: 'model',
         node,
         dir: '/nowhere',
-        config: settingsOf(SETTINGS),
+        config: settingsOf({ ...SETTINGS, ...(world.fork().next() < IN_PARTS ? { partBytes: PART_BYTES } : {}) }),
         // it has no files
         fs: undefined as never,
         lock: () => Promise.reject(new Error('it locks nothing')),

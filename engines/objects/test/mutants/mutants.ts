@@ -83,6 +83,28 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
     ],
   },
   {
+    name: 'forgets the uploads that it has begun',
+    incident: 'parts of uploads that nobody ended: no listing shows them, and every bill does',
+    changes: [
+      {
+        file: 'images.ts',
+        from: "begun: (upload) => this.#plan(object, { kind: 'segment', state: 'planned', upload }),",
+        to: "begun: () => this.#plan(object, { kind: 'segment', state: 'planned' }),",
+      },
+    ],
+  },
+  {
+    name: 'deletes the object and leaves its upload',
+    incident: 'the same, by a sweeper that knows of objects only',
+    changes: [
+      {
+        file: 'sweeper.ts',
+        from: "if (upload !== undefined) await store.abortUpload(names.keyOf(object), upload, { lane: 'upkeep' });",
+        to: 'if (upload === undefined) await Promise.resolve();',
+      },
+    ],
+  },
+  {
     name: 'trusts conditional puts',
     incident:
       'MinIO 21526, SeaweedFS 8800, VersityGW 2288: creates that are checked and then made, or not checked at all',

@@ -37,6 +37,8 @@ const MAX_LISTED = 1000;
 export class Bucket {
   readonly objects: Map<string, StoredObject> = new Map();
   readonly uploads: Map<string, Upload> = new Map();
+  /** Objects that were put in more than one part. */
+  inParts = 0;
   /** Keys that were put again with another uid: what no writer of ours may do. */
   readonly overwritten: { readonly key: string; readonly was: string; readonly is: string }[] = [];
   /** What every request is answered with, as long as it is set. */
@@ -160,6 +162,7 @@ export class Bucket {
     const { minPartBytes = MIN_PART_BYTES } = this.#options;
     if (chosen.slice(0, -1).some(({ length }) => length < minPartBytes)) throw answer('refused', 'EntityTooSmall', 400);
     this.uploads.delete(upload);
+    if (chosen.length > 1) this.inParts++;
     this.#store(key, Buffer.concat(chosen), uid);
   }
 
