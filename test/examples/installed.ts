@@ -22,7 +22,7 @@ export async function installAll(home: string, engines: readonly string[]): Prom
   await writeFile(join(user, 'package.json'), '{ "private": true, "type": "module" }');
   const wanted = (await readdir(tarballs)).filter((name) => !/create-robust|conformance/.test(name));
   const files = wanted.map((name) => join(tarballs, name));
-  await run('npm', ['install', '--silent', '--no-audit', '--no-fund', ...files], { cwd: user });
+  await run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', ...files], { cwd: user });
   return user;
 }
 
