@@ -36,7 +36,7 @@ const SUITES: readonly Suite[] = [
   { name: 'test', command: ['npm', 'test', '--'], minutes: 12, counted: 'vitest' },
   { name: 'suite', command: npm('test:suite'), minutes: 14, counted: 'vitest' },
   // each by the check meant for it, some against all quick ones; all against all by hand
-  { name: 'mutants', command: npm('mutants', '--quick', '--sample', '10'), minutes: 12, counted: 'once' },
+  { name: 'mutants', command: npm('mutants', '--quick', '--sample', '6'), minutes: 12, counted: 'once' },
   { name: 'examples', command: npm('test:examples'), minutes: 10, counted: 'vitest' },
   { name: 'interop', command: npm('test:interop'), minutes: 10, counted: 'vitest' },
   { name: 'root', command: npm('test:root'), minutes: 4, counted: 'vitest' },
@@ -52,14 +52,14 @@ const SUITES: readonly Suite[] = [
   { name: 'conformance', command: npm('conformance'), minutes: 10, counted: 'lines', beside: true },
   {
     name: 'crash',
-    command: npm('crash', '--rounds', '200', '--seconds', '90'),
+    command: npm('crash', '--rounds', '200', '--seconds', '60'),
     minutes: 4,
     counted: 'once',
     beside: true,
   },
   {
     name: 'crash with engine changes',
-    command: npm('crash', '--rounds', '200', '--seconds', '60', '--alter'),
+    command: npm('crash', '--rounds', '200', '--seconds', '45', '--alter'),
     minutes: 4,
     counted: 'once',
     beside: true,
@@ -74,7 +74,7 @@ const SUITES: readonly Suite[] = [
     // the same engines ran all checks over the same servers as processes just before
     env: { ROBUST_CONFORMANCE_QUICK: 'yes' },
   },
-  { name: 'matrix', command: npm('matrix', '--seconds', '75'), minutes: 5, counted: 'once' },
+  { name: 'matrix', command: npm('matrix', '--seconds', '60'), minutes: 5, counted: 'once' },
 ];
 
 /** How a script ends that says what is missing here and can not be brought, such as a Docker engine. */
