@@ -139,9 +139,9 @@ export async function damageIsTold(store: StoreAtHand, damage: Damage, code: str
       const shard = await shardOf(node, 'lake');
       const [first] = await shard.segments();
       const place = await vi.waitFor(async () => await imageOf(meta, first?.id ?? ''), { timeout: 30_000 });
-      await shard.append([batch('second')]);
-      await node.stop();
+      // before there is anything else that may come to lie in the same file
       await change(store, place, damage);
+      await shard.append([batch('second')]);
     } finally {
       await node.stop();
     }
