@@ -6,6 +6,6 @@ export default defineConfig({
     include: ['test/examples/**/*.test.ts'],
     fileParallelism: false,
     testTimeout: 120_000,
-    hookTimeout: 300_000,
+    hookTimeout: 480_000,
   },
 });

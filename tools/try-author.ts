@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { npmInstall } from './npm-install.ts';
 
 export interface Author {
   /** Does not exist yet. */
@@ -73,7 +74,7 @@ export function tryAsAuthor(author: Author): readonly boolean[] {
 function firstCard({ folder, tarballs, env }: Author, engine: string): string {
   const generator = readdirSync(tarballs).find((name) => name.startsWith('create-robust-engine-'));
   succeed(env, folder, 'npx', '--yes', `file:${join(tarballs, generator ?? '')}`, 'mine', '--packages', tarballs);
-  succeed(env, engine, 'npm', 'install', '--silent', '--no-audit', '--no-fund');
+  npmInstall(engine, env);
   const card = succeed(env, engine, 'npm', 'run', 'conformance');
   wants(card, /^All MUST passed\.$/m);
   return `${/passed +\d+/.exec(card)?.[0].replace(/ +/, ' ')}, of it the suite ${/took +(.*)/.exec(card)?.[1]}`;

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { npmInstall } from '../../tools/npm-install.ts';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../..');
@@ -22,7 +23,7 @@ export async function installAll(home: string, engines: readonly string[]): Prom
   await writeFile(join(user, 'package.json'), '{ "private": true, "type": "module" }');
   const wanted = (await readdir(tarballs)).filter((name) => !/create-robust|conformance/.test(name));
   const files = wanted.map((name) => join(tarballs, name));
-  await run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', ...files], { cwd: user });
+  npmInstall(user, process.env, files);
   return user;
 }
 
