@@ -138,8 +138,12 @@ export class ShardModel {
     const segments = (await shard.segments()).filter(({ state }) => state !== 'DELETING' && state !== 'PREPARED');
     for (const [i, { base, end }] of segments.entries()) {
       const behind = segments[i + 1];
+      // what a former owner gave out and nobody holds is left out for ever: SHARD-161 asks for tiles where there was none
       if (behind !== undefined)
-        assert.equal(end, behind.base, `a segment from ${base} ends there, and the next one begins`);
+        assert.ok(
+          end !== undefined && end <= behind.base,
+          `a segment from ${base} ends at ${end}, the next one begins at ${behind.base}`,
+        );
     }
     const [filled, last] = ends.map((at) => segments.findLast(({ base }) => base <= at)?.id);
     assert.notEqual(filled, last, 'what comes behind a segment that is full lies in the next one');
