@@ -1,10 +1,10 @@
 /** One of the processes that share the checks of a run: does what it is told, check by check, until its parent lets go of it. */
 import { type EngineDefinition, systemClock } from '@robustmq/core';
 import { type Facts, FailedWithSeed } from '../check.ts';
-import type { Stage } from '../run-check.ts';
 import { runScorecard } from '../scorecard.ts';
 import type { Settings } from '../settings.ts';
-import { stageOf } from './stages.ts';
+import { tellWhatIsLeft } from './left.ts';
+import { stageOf, type Task } from './stages.ts';
 import { messageOf } from './verdict.ts';
 
 /** The first message of the parent, and those that follow it. */
@@ -15,11 +15,6 @@ export interface Begin {
   readonly url: string;
   readonly config: Settings;
   readonly seed: number;
-}
-
-export interface Task {
-  readonly kind: Stage['kind'];
-  readonly id: string;
 }
 
 export type FromChild = Outcome;
@@ -48,8 +43,7 @@ process.on('message', (message: ToChild) => {
 });
 process.once('disconnect', () => {
   systemClock.timer(LEFT_MS, () => {
-    const left = process.getActiveResourcesInfo().filter((kind) => !/^(TTYWrap|PipeWrap|Timeout)$/.test(kind));
-    process.stderr.write(`something still keeps a process alive after everything was closed: ${left.join(', ')}\n`);
+    tellWhatIsLeft();
     process.exit();
   });
 });

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { systemClock } from '@robustmq/core';
 import { type Facts, FailedWithSeed } from '../check.ts';
 import { checks } from '../promises.ts';
-import { belongsOn, isLong, type Stage } from '../run-check.ts';
+import { isLong, type Stage } from '../run-check.ts';
 import { type Scorecard, withFacts } from '../scorecard.ts';
-import type { Begin, FromChild, Outcome, Seen, Task, ToChild } from './checking-child.ts';
+import type { Begin, FromChild, Outcome, Seen, ToChild } from './checking-child.ts';
+import { STAGES, type Task, tasksOf } from './stages.ts';
 
 export interface SharedRun extends Begin {
   readonly only: readonly string[];
@@ -23,7 +24,7 @@ const ENDS_WITHIN_MS = 3000;
  * @throws when the engine can't be loaded there, or ends a process
  */
 export async function runInProcesses(run: SharedRun): Promise<Scorecard[]> {
-  const tasks = tasksOf(run);
+  const tasks = longestFirst(tasksOf(run.only));
   const todo = tasks.values();
   const done: Done[] = [];
   const count = Math.min(run.processes, tasks.length);
@@ -66,16 +67,10 @@ function cardOf(stage: Stage['kind'], all: readonly Done[]): Scorecard {
   };
 }
 
-const STAGES: readonly Stage['kind'][] = ['engine', 'shard'];
-
 /** The long ones first: one that begins last would be waited for alone. */
-function tasksOf({ only }: SharedRun): Task[] {
-  const tasks = STAGES.flatMap((kind) =>
-    checks
-      .filter((check) => belongsOn(check, kind) && only.includes(check.id))
-      .map((check) => ({ kind, id: check.id, long: isLong(check) })),
-  );
-  return tasks.sort((a, b) => Number(b.long) - Number(a.long));
+function longestFirst(tasks: readonly Task[]): Task[] {
+  const long = new Set(checks.filter(isLong).map(({ id }) => id));
+  return tasks.toSorted((a, b) => Number(long.has(b.id)) - Number(long.has(a.id)));
 }
 
 /** Its message says all there is to say. */

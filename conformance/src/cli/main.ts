@@ -6,6 +6,7 @@ import { describeError, RobustError } from '@robustmq/core';
 import { parseArguments, USAGE, UsageError } from './arguments.ts';
 import { formatCard } from './card.ts';
 import { EndedByEngine, stopProcesses } from './in-processes.ts';
+import { tellWhatIsLeft } from './left.ts';
 import { formatMarkdown } from './markdown.ts';
 import { Progress } from './progress.ts';
 import { type Proof, prove, suiteVersion } from './prove.ts';
@@ -130,8 +131,7 @@ function formatJson(proof: Proof, verdict: Verdict): string {
 /** The process ends by itself unless the engine has left something behind: that is named, and does not hold up CI. */
 function endSoon(): void {
   setTimeout(() => {
-    const left = process.getActiveResourcesInfo().filter((kind) => !/^(TTYWrap|PipeWrap|Timeout)$/.test(kind));
-    process.stderr.write(`something still keeps the process alive after everything was closed: ${left.join(', ')}\n`);
+    tellWhatIsLeft();
     process.exit();
   }, 3000).unref();
 }

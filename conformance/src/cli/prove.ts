@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { ENGINE_API_VERSION, systemClock } from '@robustmq/core';
 import type { Facts } from '../check.ts';
 import { checks } from '../promises.ts';
-import { belongsOn, isLong, type Stage } from '../run-check.ts';
+import { isLong, type Stage } from '../run-check.ts';
 import { runScorecard, type Scorecard } from '../scorecard.ts';
 import { runInProcesses, type SharedRun } from './in-processes.ts';
 import { measureRates, type Rates } from './rates.ts';
-import { engineOf, stageOf } from './stages.ts';
+import { engineOf, STAGES, stageOf, tasksOf } from './stages.ts';
 import type { Subject } from './subject.ts';
 
 export interface ProveOptions {
@@ -55,10 +55,7 @@ export async function prove(subject: Subject, options: ProveOptions = {}): Promi
   const from = systemClock.monotonic();
   const skipped = options.quick === true ? checks.filter(isLong).map(({ id }) => id) : [];
   const only = (options.only ?? checks.map(({ id }) => id)).filter((id) => !skipped.includes(id));
-  const of = STAGES.reduce(
-    (sum, kind) => sum + checks.filter((check) => belongsOn(check, kind) && only.includes(check.id)).length,
-    0,
-  );
+  const of = tasksOf(only).length;
   let done = 0;
   const onResult = (stage: Stage['kind'], id: string, result: Result): void =>
     onStep({ kind: 'result', stage, id, result, done: ++done, of });
@@ -82,7 +79,6 @@ export async function prove(subject: Subject, options: ProveOptions = {}): Promi
   };
 }
 
-const STAGES: readonly Stage['kind'][] = ['engine', 'shard'];
 /** So many are done before other processes are there. */
 const FEW = 8;
 
