@@ -47,11 +47,13 @@ describe('An HDFS in trouble, and a node that writes to it and archives to it:',
   });
 
   test('the DataNode is full, and has room again', async () => {
-    await underStress(lakeOn(server, { path: '/full' }), async ({ live, says, ready }) => {
+    await underStress(lakeOn(server, { path: '/full' }), async ({ live, says, ready, problems }) => {
       await server.dataNode.kill();
       await server.dataNode.start({ capacityBytes: 0 });
-      await says(/DISK_FULL.*Free space on the DataNodes/s);
+      // A NameNode that finds no DataNode with room to lead a CREATE to says so as it does of one that is away.
+      await says(/DISK_FULL.*Free space on the DataNodes|STORE_UNAVAILABLE.*whether DataNodes run and have room/s);
       expect(await ready()).toBe(false);
+      console.log(`the DataNode is full: ${(await problems()).slice(0, 400)}`);
       await server.dataNode.kill();
       await server.dataNode.start();
       console.log(`there is room again: acknowledged after ${await timeToAcknowledge(live)} ms`);

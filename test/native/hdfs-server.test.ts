@@ -6,11 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { put } from '../real/hdfs-request.ts';
-import { startHdfs, startHdfsPair } from '../real/hdfs-server.ts';
-import { hdfsContract, hdfsPairContract } from '../real/hdfs-server-contract.ts';
-
-hdfsContract('HDFS as processes', startHdfs);
-hdfsPairContract('a pair of NameNodes as processes', startHdfsPair);
+import { startHdfs } from '../real/hdfs-server.ts';
 
 describe('HDFS as processes, in a directory of their own', () => {
   let dir: string;

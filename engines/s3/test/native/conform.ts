@@ -4,9 +4,13 @@ import type { S3Server } from '../../../../test/real/s3-server.ts';
 import engine from '../../src/index.ts';
 
 const BUCKET = 'conformance';
+const QUICK = process.env.ROBUST_CONFORMANCE_QUICK;
 
-/** All checks against a real server, through one of the client libraries. Short waits: what is proven is what is promised, not how patient it is. */
-export function conformOn(start: () => Promise<S3Server>, client: 'aws' | 'minio'): void {
+/**
+ * All checks against a real server, through one of the client libraries. Short waits: what is proven is what is promised, not how patient it is.
+ * @param isAgain others of these files run all checks through another client, or over another server
+ */
+export function conformOn(start: () => Promise<S3Server>, client: 'aws' | 'minio', isAgain = false): void {
   let server: Promise<S3Server> | undefined;
   const started = async (): Promise<S3Server> => {
     const opened = await start();
@@ -18,8 +22,8 @@ export function conformOn(start: () => Promise<S3Server>, client: 'aws' | 'minio
     describe,
     it,
     engine,
-    // in CI what ran at length over a process is not run at length over a container again
-    quick: process.env.ROBUST_CONFORMANCE_QUICK !== undefined,
+    // in CI the long checks run once for the engine: through the client that is the default, over a process
+    quick: QUICK === 'all' || (QUICK === 'again' && isAgain),
     service: () => (server ??= started()),
     settings: ({ host, port, world }) => ({
       bucket: BUCKET,

@@ -1,4 +1,4 @@
 import { startMinio } from '../../../../test/real/s3-server.ts';
 import { conformOn } from './conform.ts';
 
-conformOn(startMinio, 'minio');
+conformOn(startMinio, 'minio', true);
