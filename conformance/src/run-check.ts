@@ -1,6 +1,15 @@
 import { type EngineDefinition, systemClock } from '@robustmq/core';
 import { SeededRandom } from '@robustmq/core/testing';
-import { type Check, type EngineHarness, type Facts, FailedWithSeed, NotClaimed, type ShardHarness } from './check.ts';
+import {
+  type Check,
+  type EngineHarness,
+  type Facts,
+  FailedWithSeed,
+  type Log,
+  NotClaimed,
+  type ShardHarness,
+} from './check.ts';
+import { IngestedLog } from './ingested-log.ts';
 import { commandFor, runAgain } from './run-again.ts';
 import { SegmentLog } from './segment-log.ts';
 import { ShardLog } from './shard-log.ts';
@@ -108,8 +117,7 @@ async function runOn(
   const effort = effortOf(options);
   const random = new SeededRandom(seed);
   if (check.subject === 'log') {
-    const log = 'engine' in harness ? await SegmentLog.open(harness) : new ShardLog(harness);
-    await check.run({ definition, log, random });
+    await check.run({ definition, log: await logOver(harness, definition), random });
   } else if (check.subject === 'engine' && 'engine' in harness) {
     const trial = { definition, harness, random, seed, effort, note: onFacts };
     await check.run(
@@ -119,6 +127,11 @@ async function runOn(
     const trial = { definition, harness, random, seed, effort, note: onFacts };
     await check.run(Object.defineProperty(trial, 'shard', { get: () => harness.shard }) as typeof trial & ShardHarness); // as just added
   } else throw new Error(`${check.id} is no check of a ${kind}`);
+}
+
+async function logOver(harness: EngineHarness | ShardHarness, { capabilities }: EngineDefinition): Promise<Log> {
+  if (!('engine' in harness)) return new ShardLog(harness);
+  return capabilities.append ? await SegmentLog.open(harness) : new IngestedLog(harness);
 }
 
 function effortOf({ effort = Number(process.env.ROBUST_CONFORMANCE_EFFORT ?? 1) }: RunOptions): number {

@@ -8,7 +8,7 @@ import { batch } from '../batches.ts';
 import { appends, type Check, type EngineTrial, NotClaimed, type Workshop } from '../check.ts';
 import { refused, settled } from '../expect.ts';
 import { activeResources, CountedClock, eventually, heldBytes, openFileNames, openFiles, pause } from '../resources.ts';
-import { chunks, fill, open } from './segments.ts';
+import { chunks, fill, hold, ones, open } from './segments.ts';
 
 export const leakChecks: readonly Check[] = [
   {
@@ -56,17 +56,17 @@ export const leakChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'hold no open file for segments that are gone',
     why: 'A descriptor a segment is enough for a week, and then nothing can be opened any more.',
-    claimed: (capabilities) => capabilities.append && openFiles() !== undefined,
-    async run({ engine }) {
+    claimed: () => openFiles() !== undefined,
+    async run(trial) {
+      const { engine } = trial;
       const round = async (from: number): Promise<void> => {
         for (let i = from; i < from + 20; i++) {
-          const writer = await open(engine, { id: `s-${i}` });
-          await fill(writer, 3);
-          await writer.seal();
+          const first = await hold(trial, ones(3), { id: `s-${i}` });
+          await first.seal?.();
           const reader = await engine.openReader(`s-${i}`);
           await reader.read(0, { maxBytes: 1 });
           await reader.close();
-          await writer.close();
+          await first.close();
           await engine.delete(`s-${i}`);
         }
       };

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { MAX_STATE_BYTES } from '@robustmq/core';
+import { MAX_STATE_BYTES, type SegmentReader } from '@robustmq/core';
 import { batch, batchOfBytes, bodyOf, logOf, readAll } from '../batches.ts';
 import { appends, appendsDurably, type Check } from '../check.ts';
 import { assertHolds, refused, settled } from '../expect.ts';
-import { fill, open } from './segments.ts';
+import { askOf, hold, ones, open } from './segments.ts';
 
 export const limitChecks: readonly Check[] = [
   {
@@ -125,20 +125,13 @@ export const limitChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'hold a state of the largest size, and refuse a larger one',
     why: 'With many producers the fold is large, and a topic that can not roll any more can not be written any more.',
-    claimed: appends,
-    async run({ engine }) {
+    async run(trial) {
       const state = new Uint8Array(MAX_STATE_BYTES).map((_, i) => i * 31);
-      const writer = await open(engine, { state });
-      await fill(writer, 2);
-      await writer.seal();
-      const reader = await engine.openReader('s-1');
-      assert.ok(Buffer.from(await reader.state()).equals(state), 'the state came back changed');
-      await reader.close();
-      await refused(
-        open(engine, { id: 's-2', state: new Uint8Array(MAX_STATE_BYTES + 1) }),
-        'INVALID_ARGUMENT',
-        'none',
-      );
+      const holdsState = async (reader: SegmentReader): Promise<void> =>
+        assert.ok(Buffer.from(await reader.state()).equals(state), 'the state came back changed');
+      await askOf(trial, ones(2), holdsState, { state });
+      const larger = { id: 's-2', state: new Uint8Array(MAX_STATE_BYTES + 1) };
+      await refused(hold(trial, ones(1), larger), 'INVALID_ARGUMENT', 'none');
     },
   },
   {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { batch, batchOfBytes, bodyOf, logOf, readAll, stored } from '../batches.ts';
 import { appends, type Check } from '../check.ts';
 import { assertHolds, refused } from '../expect.ts';
-import { fill, open } from './segments.ts';
+import { askOf, hold, ones } from './segments.ts';
 
 export const readChecks: readonly Check[] = [
   {
@@ -12,7 +12,6 @@ export const readChecks: readonly Check[] = [
     subject: 'log',
     promise: 'return the whole batch for an offset inside it',
     why: 'Batches are the unit of reading; a log that looked for one that begins there made its consumers wait for ever.',
-    claimed: appends,
     async run({ log }) {
       await log.append([batch({ tag: 'a', records: 10 })]);
       await log.append([batch({ tag: 'b', records: 10 })]);
@@ -34,7 +33,6 @@ export const readChecks: readonly Check[] = [
     subject: 'log',
     promise: 'return one batch even if it is larger than asked for, and otherwise no more than was asked for',
     why: 'With nothing at all a consumer with a small buffer never gets past a large message; with too much, memory has no bound.',
-    claimed: appends,
     async run({ log }) {
       await log.append([batchOfBytes(50_000), batchOfBytes(1000), batchOfBytes(1000), batchOfBytes(1000)]);
       assert.deepEqual(
@@ -72,15 +70,18 @@ export const readChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'refuse offsets outside of the segment, with the offsets that are in it',
     why: 'A consumer that is told where the log begins and ends can go on by itself.',
-    claimed: appends,
-    async run({ engine }) {
-      const writer = await open(engine, { base: 10 });
-      await fill(writer, 5);
-      const below = await refused(writer.read(9, { maxBytes: 1 }), 'OFFSET_TRIMMED');
-      assert.deepEqual(below.offsets, { start: 10, end: 15 });
-      const beyond = await refused(writer.read(16, { maxBytes: 1 }), 'OFFSET_BEYOND_END');
-      assert.deepEqual(beyond.offsets, { start: 10, end: 15 });
-    },
+    run: (trial) =>
+      askOf(
+        trial,
+        ones(5, { base: 10 }),
+        async (reader) => {
+          const below = await refused(reader.read(9, { maxBytes: 1 }), 'OFFSET_TRIMMED');
+          assert.deepEqual(below.offsets, { start: 10, end: 15 });
+          const beyond = await refused(reader.read(16, { maxBytes: 1 }), 'OFFSET_BEYOND_END');
+          assert.deepEqual(beyond.offsets, { start: 10, end: 15 });
+        },
+        { base: 10 },
+      ),
   },
   {
     id: 'SHARD-074',
@@ -89,7 +90,6 @@ export const readChecks: readonly Check[] = [
     subject: 'log',
     promise: 'serve many readers at different places, none moving another',
     why: 'A cursor shared by accident between two readers made one of them skip.',
-    claimed: appends,
     async run({ log }) {
       const bodies: Buffer[] = [];
       for (let i = 0; i < 100; i++) {
@@ -132,18 +132,15 @@ export const readChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'never change bytes that a read has returned',
     why: "They wait in a socket's queue for as long as the slowest client likes.",
-    claimed: appends,
-    async run({ engine }) {
-      const writer = await open(engine);
-      await fill(writer, 20, { valueBytes: 500 });
-      const { bytes } = await writer.read(3, { maxBytes: 5000 });
+    async run(trial) {
+      const reader = await hold(trial, ones(20, { valueBytes: 500 }));
+      const { bytes } = await reader.read(3, { maxBytes: 5000 });
       const copy = Buffer.from(bytes);
-      await fill(writer, 200, { valueBytes: 500 });
-      await writer.seal();
-      await writer.close();
-      await engine.delete('s-1');
-      const other = await open(engine, { id: 's-2' });
-      await fill(other, 200, { valueBytes: 500 });
+      await (await hold(trial, ones(200, { valueBytes: 500 }), { id: 's-2' })).close();
+      await reader.seal?.();
+      await reader.close();
+      await trial.engine.delete('s-1');
+      await (await hold(trial, ones(200, { valueBytes: 500 }), { id: 's-3' })).close();
       assert.ok(copy.equals(bytes), 'bytes that were read have changed');
     },
   },
@@ -154,35 +151,28 @@ export const readChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'find every offset of a segment, through the writer and through a reader',
     why: 'Sparse indexes are wrong at their edges: the first entry, the last one, and the batch that spans two.',
-    claimed: appends,
-    async run({ engine, random }) {
-      const writer = await open(engine, { base: 1000 });
+    async run(trial) {
+      const { random } = trial;
       const expected: number[] = [];
-      const bodies: Buffer[] = [];
+      const made: Uint8Array[] = [];
       let next = 1000;
-      const appends: Promise<unknown>[] = [];
       for (let i = 0; i < 400; i++) {
         const records = 1 + Math.floor(random.next() * 6);
-        const bytes = batch({
-          tag: `m${i}`,
-          records,
-          valueBytes: 10 + Math.floor(random.next() ** 4 * 4000),
-          base: next,
-        });
-        bodies.push(bodyOf(bytes));
+        made.push(batch({ tag: `m${i}`, records, valueBytes: 10 + Math.floor(random.next() ** 4 * 4000), base: next }));
         for (let n = 0; n < records; n++) expected.push(next);
-        appends.push(writer.append([bytes], { base: next }));
         next += records;
       }
-      await Promise.all(appends);
-      for (const [i, base] of expected.entries())
-        assert.equal(stored((await writer.read(1000 + i, { maxBytes: 1 })).bytes)[0]?.base, base);
-      await writer.seal();
-      const reader = await engine.openReader('s-1');
-      for (const [i, base] of expected.entries())
-        assert.equal(stored((await reader.read(1000 + i, { maxBytes: 1 })).bytes)[0]?.base, base);
-      assertHolds(await readAll(logOf(reader), 10_000), 1000, bodies);
-      await reader.close();
+      const bodies = made.map(bodyOf);
+      await askOf(
+        trial,
+        made,
+        async (reader) => {
+          for (const [i, base] of expected.entries())
+            assert.equal(stored((await reader.read(1000 + i, { maxBytes: 1 })).bytes)[0]?.base, base);
+          assertHolds(await readAll(logOf(reader), 10_000), 1000, bodies);
+        },
+        { base: 1000 },
+      );
     },
   },
   {
@@ -192,17 +182,18 @@ export const readChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'let a reader be closed without touching the others',
     why: 'Readers come and go with clients; a shared handle closed once too often fails all of them.',
-    claimed: appends,
-    async run({ engine }) {
-      const writer = await open(engine);
-      const bodies = await fill(writer, 10);
-      await writer.seal();
+    async run(trial) {
+      const { engine } = trial;
+      const made = ones(10);
+      const bodies = made.map(bodyOf);
+      const first = await hold(trial, made);
+      await first.seal?.();
       const [one, two] = [await engine.openReader('s-1'), await engine.openReader('s-1')];
       await one.close();
       await one.close();
       await refused(one.read(0, { maxBytes: 1 }), 'CLOSED', 'none');
       assertHolds(await readAll(logOf(two)), 0, bodies);
-      await writer.close();
+      await first.close();
       assertHolds(await readAll(logOf(two)), 0, bodies);
       await two.close();
     },

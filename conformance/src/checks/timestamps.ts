@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import type { SegmentReader } from '@robustmq/core';
 import { batch, NOON } from '../batches.ts';
-import { appends, type Check } from '../check.ts';
-import { open } from './segments.ts';
+import type { Check } from '../check.ts';
+import { askOf, open } from './segments.ts';
 
 export const timestampChecks: readonly Check[] = [
   {
@@ -12,7 +11,6 @@ export const timestampChecks: readonly Check[] = [
     subject: 'log',
     promise: 'find the first record at or after a time, also when times are out of order or the same',
     why: "Times come from the clients' clocks. An index that believes them to be sorted skips records, and a replay misses them.",
-    claimed: appends,
     async run({ log }) {
       const times = [5, 3, 9, 9, 1, 20, 15, 20, 40, 2].map((ms) => NOON + ms);
       for (const time of times) await log.append([batch({ timestamps: [time] })]);
@@ -30,22 +28,26 @@ export const timestampChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'give the first batch for a time before all, none for one after all, and none in an empty segment',
     why: 'Those are the two questions that consumers ask most: from the beginning, and from now.',
-    claimed: appends,
-    async run({ engine }) {
-      const writer = await open(engine, { base: 5 });
-      assert.equal(await writer.offsetForTimestamp(0), undefined);
-      await writer.append([batch({ base: 5, records: 3, timestamps: [NOON, NOON + 10, NOON + 5] })], { base: 5 });
-      await writer.append([batch({ base: 8, timestamps: [NOON + 7] })], { base: 8 });
-      const ask = async (reader: SegmentReader): Promise<void> => {
-        assert.equal(await reader.offsetForTimestamp(-1), 5);
-        assert.equal(await reader.offsetForTimestamp(NOON + 10), 5);
-        assert.equal(await reader.offsetForTimestamp(NOON + 11), undefined);
-      };
-      await ask(writer);
-      await writer.seal();
-      const reader = await engine.openReader('s-1');
-      await ask(reader);
-      await reader.close();
+    async run(trial) {
+      const { capabilities } = trial.definition;
+      if (capabilities.append) {
+        const empty = await open(trial.engine, { id: 's-0', base: 5 });
+        assert.equal(await empty.offsetForTimestamp(0), undefined);
+      }
+      const made = [
+        batch({ base: 5, records: 3, timestamps: [NOON, NOON + 10, NOON + 5] }),
+        batch({ base: 8, timestamps: [NOON + 7] }),
+      ];
+      await askOf(
+        trial,
+        made,
+        async (reader) => {
+          assert.equal(await reader.offsetForTimestamp(-1), 5);
+          assert.equal(await reader.offsetForTimestamp(NOON + 10), 5);
+          assert.equal(await reader.offsetForTimestamp(NOON + 11), undefined);
+        },
+        { base: 5 },
+      );
     },
   },
   {
@@ -55,27 +57,20 @@ export const timestampChecks: readonly Check[] = [
     subject: 'engine',
     promise: 'answer the same for many batches, through the writer and through a reader',
     why: 'A sparse time index is built while writing and loaded when reading, by two pieces of code.',
-    claimed: appends,
-    async run({ engine, random }) {
-      const writer = await open(engine);
+    async run(trial) {
+      const { random } = trial;
       const times = Array.from({ length: 500 }, (_, i) => NOON + i * 10 + Math.floor(random.next() * 200));
-      await Promise.all(
-        times.map((time, base) =>
-          writer.append([batch({ base, timestamps: [time], valueBytes: 10 + Math.floor(random.next() * 500) })], {
-            base,
-          }),
-        ),
+      const made = times.map((time, base) =>
+        batch({ base, timestamps: [time], valueBytes: 10 + Math.floor(random.next() * 500) }),
       );
       const asked = Array.from({ length: 100 }, () => NOON + Math.floor(random.next() * 5500));
       const expected = asked.map((time) => {
         const found = times.findIndex((each) => each >= time);
         return found === -1 ? undefined : found;
       });
-      assert.deepEqual(await Promise.all(asked.map((time) => writer.offsetForTimestamp(time))), expected);
-      await writer.seal();
-      const reader = await engine.openReader('s-1');
-      assert.deepEqual(await Promise.all(asked.map((time) => reader.offsetForTimestamp(time))), expected);
-      await reader.close();
+      await askOf(trial, made, async (reader) =>
+        assert.deepEqual(await Promise.all(asked.map((time) => reader.offsetForTimestamp(time))), expected),
+      );
     },
   },
 ];
