@@ -20,6 +20,8 @@ import { open } from './segments.ts';
 const BYTES = 256 * 1024;
 /** More than an engine sets aside. */
 const MOST_APPENDS = 1200;
+/** None of which has made a step of I/O in `ctx.fs`: none will. */
+const UNSEEN_APPENDS = 32;
 /** How long it may take to notice that there is room: it may look from time to time only. */
 const NOTICES_WITHIN_MS = 10_000;
 const LOOKS_EVERY_MS = 20;
@@ -70,8 +72,11 @@ async function fillTheDisk(engine: StorageEngine, plan: FaultPlan): Promise<void
   const log = new Growing(await open(engine, { id: 'before' }));
   await log.append();
   plan.budget(0);
+  const steps = plan.steps();
+  const isSeen = (appends: number): boolean => appends < UNSEEN_APPENDS || plan.steps() > steps;
   let came: 'done' | 'waits' | StorageError = 'done';
-  for (let i = 0; came === 'done' && i < MOST_APPENDS; i++) came = await Promise.race([log.append(), waits()]);
+  for (let i = 0; came === 'done' && i < MOST_APPENDS && isSeen(i); i++)
+    came = await Promise.race([log.append(), waits()]);
   if (came === 'done' || isStorageError(came, 'SEGMENT_MUST_ROLL'))
     throw new NotClaimed('what it appends needs no room that ctx.fs would know of');
   // one that was taken before anybody knew may wait for room
