@@ -159,6 +159,8 @@ export interface Workshop {
   readonly definition: EngineDefinition;
   /** The settings that `open` gives an instance on this Meta, for who opens one elsewhere. */
   configOn(meta: Meta): unknown;
+  /** What of `meta` is the instance's own, as it is given to the engine. */
+  partOf(meta: Meta): Meta;
   /** What a child process imports to get at the engine: a URL. `undefined`: nobody has said, no child can be started. */
   readonly module: string | undefined;
   /** Opens an instance on what `dir` and `meta` hold. The caller closes it; `dir` stays. Its lock goes with it, or with `unlock`. */
@@ -167,6 +169,8 @@ export interface Workshop {
     readonly meta: Meta;
     readonly fs?: FileSystem;
     readonly clock?: Clock;
+    /** Settings; those that go with `meta` unless given. */
+    readonly config?: unknown;
     /** Of the node that opens it; 1 unless it is another one's. */
     readonly node?: number;
   }): Promise<{ readonly instance: OpenEngineInstance; unlock(): Promise<void> }>;

@@ -30,6 +30,7 @@ import { restartChecks } from './checks/restarts.ts';
 import { rollingChecks } from './checks/rolling.ts';
 import { sealingChecks } from './checks/sealing.ts';
 import { sequenceChecks } from './checks/sequences.ts';
+import { shelfChecks } from './checks/shelves.ts';
 import { timestampChecks } from './checks/timestamps.ts';
 import { tornTailChecks } from './checks/torn-tails.ts';
 import { upkeepChecks } from './checks/upkeep.ts';
@@ -74,6 +75,7 @@ export const checks: readonly Check[] = [
   ...rollingChecks,
   ...failingChecks,
   ...givingUpChecks,
+  ...shelfChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */

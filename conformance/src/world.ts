@@ -8,6 +8,7 @@ import {
   type FileSystem,
   lockDirectory,
   type Meta,
+  metaOfInstance,
   nodeFileSystem,
   type OpenEngineInstance,
   openInstance,
@@ -79,6 +80,8 @@ export async function openWorldWith(
   return world;
 }
 
+const INSTANCE = 'proven';
+
 class World implements EngineWorld {
   readonly #definition: EngineDefinition;
   readonly #options: Omit<WorldOptions, 'config'>;
@@ -117,8 +120,15 @@ class World implements EngineWorld {
       definition: this.#definition,
       configOn: (meta) => this.#outside.configOn(meta),
       module: this.#options.module,
-      open: async ({ dir, meta, fs = nodeFileSystem, clock = systemClock, node = 1 }) => {
-        const config = this.#outside.configOn(meta);
+      partOf: (meta) => metaOfInstance(meta, INSTANCE),
+      open: async ({
+        dir,
+        meta,
+        fs = nodeFileSystem,
+        clock = systemClock,
+        node = 1,
+        config = this.#outside.configOn(meta),
+      }) => {
         const { instance, locks } = await this.#open({ dir, meta, fs, clock, config, node });
         return { instance, unlock: () => releaseAll(locks) };
       },
@@ -150,7 +160,7 @@ class World implements EngineWorld {
     const locks: { release(): Promise<void> }[] = [];
     await mkdir(given.dir, { recursive: true });
     const context = {
-      instance: 'proven',
+      instance: INSTANCE,
       lock: async (path: string) => {
         const lock = await lockDirectory(path);
         locks.push(lock);

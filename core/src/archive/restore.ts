@@ -4,7 +4,7 @@
  * the engine's own rows -> chains -> each topic's row, by which it comes to be -> the note goes. A node does not start on a Meta with the note.
  */
 import { NO_ARCHIVE, type TopicSettings } from '../adapter.ts';
-import { scopedMeta } from '../engine/scoped-meta.ts';
+import { metaOfInstance } from '../engine/scoped-meta.ts';
 import type { ArchiveReader } from '../engine.ts';
 import { RobustError, StorageError } from '../errors.ts';
 import type { Meta, MetaMutation } from '../meta/port.ts';
@@ -136,7 +136,7 @@ async function adoptAll(
   { meta, manifest, reader, instance }: RestoreOptions,
   isThere: (segment: ArchivedTopic['shards'][number]['segments'][number]) => boolean,
 ): Promise<string> {
-  const scoped = scopedMeta(meta, `engines/${instance}/`);
+  const scoped = metaOfInstance(meta, instance);
   const segments = manifest.topics.flatMap(({ shards }) => shards.flatMap((shard) => shard.segments.filter(isThere)));
   let { incarnation } = await reader.adopt(scoped, segments.slice(0, ADOPTED_AT_ONCE));
   for (let at = ADOPTED_AT_ONCE; at < segments.length; at += ADOPTED_AT_ONCE)

@@ -7,7 +7,7 @@ import type { EngineInstance } from '../storage-options.ts';
 import { guardEngine } from './guard.ts';
 import { HealthBoard } from './health-board.ts';
 import { confirmIncarnation } from './incarnation.ts';
-import { scopedMeta } from './scoped-meta.ts';
+import { metaOfInstance } from './scoped-meta.ts';
 
 export interface OpenInstanceOptions extends Omit<EngineContext, 'health' | 'lock' | 'node' | 'usage'> {
   /** 1 by default. */
@@ -46,7 +46,7 @@ export async function openInstance(
     usage: options.usage ?? (() => {}),
     lock: options.lock ?? lockDirectory,
     logger: logger.child({ engine: instance }),
-    meta: scopedMeta(meta, `engines/${instance}/`),
+    meta: metaOfInstance(meta, instance),
     health: (report) => health.report(report),
   };
   let engine: StorageEngine | undefined;

@@ -1,7 +1,12 @@
 import type { Meta, MetaCommitResult, MetaEntry, MetaEvent, MetaMutation } from '../meta/port.ts';
 
+/** An engine instance's own part of Meta: what `EngineContext.meta` and `ArchiveReader.adopt` are given. */
+export function metaOfInstance(meta: Meta, instance: string): Meta {
+  return scopedMeta(meta, `engines/${instance}/`);
+}
+
 /** Meta as one plug-in sees it: every key lies behind `prefix`, and nothing else can be reached. */
-export function scopedMeta(meta: Meta, prefix: string): Meta {
+function scopedMeta(meta: Meta, prefix: string): Meta {
   const inner = (key: string): string => prefix + key;
   const outer = (key: string): string => key.slice(prefix.length);
   const entry = (found: MetaEntry): MetaEntry => ({ ...found, key: outer(found.key) });

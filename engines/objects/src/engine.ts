@@ -3,6 +3,7 @@
  * a sealed one becomes one image. Whoever rewrites the segment's row has fenced its writer, without a word to it: every run is committed
  * under that row as it was.
  */
+import { createHash } from 'node:crypto';
 import {
   type ArchivePlace,
   type ArchiveShelf,
@@ -207,8 +208,10 @@ export class ObjectEngine implements StorageEngine {
   }
 
   async #putManifest(number: number, bytes: Uint8Array): Promise<void> {
-    const { names, store, random } = this.#environment;
-    await store.put(names.keyOf(manifestObject(number)), [bytes], random.uuid());
+    const { names, store } = this.#environment;
+    // one that lies there with the same bytes is taken for this one, whoever has put it
+    const uid = createHash('sha256').update(bytes).digest('hex').slice(0, 32);
+    await store.put(names.keyOf(manifestObject(number)), [bytes], uid);
   }
 
   async #deleteManifest(number: number): Promise<void> {

@@ -96,7 +96,9 @@ async function filled(bucket: Bucket) {
 it('gives manifests and segments back from the bucket alone', async () => {
   const bucket = new Bucket({ clock: systemClock, random });
   const { engine, shelf, segments } = await filled(bucket);
-  for (const number of [1, 2, 11]) await shelf.putManifest(number, Buffer.from(`manifest ${number}`));
+  // the second one twice, as after a reply that nobody heard
+  for (const number of [1, 2, 2, 11]) await shelf.putManifest(number, Buffer.from(`manifest ${number}`));
+  await expect(shelf.putManifest(2, Buffer.from('another'))).rejects.toMatchObject({ code: 'SEGMENT_EXISTS' });
   await shelf.deleteManifest(1);
   await engine.close();
   const archive = await archiveOf(bucket);
