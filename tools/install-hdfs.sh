@@ -12,17 +12,7 @@ packages=()
 java_version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' || true)
 [ "${java_version:-0}" -ge 17 ] || packages+=(openjdk-17-jre-headless)
 [ -d "$home/lib" ] || command -v mvn >/dev/null || packages+=(maven)
-if [ ${#packages[@]} -gt 0 ]; then
-  if ! command -v apt-get >/dev/null; then
-    echo "Missing, and there is no apt-get to install with: ${packages[*]} (Java 17 or newer, Maven)" >&2
-    exit 1
-  fi
-  as_root=()
-  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-  export DEBIAN_FRONTEND=noninteractive
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" ca-certificates >/dev/null
-fi
+[ ${#packages[@]} -eq 0 ] || "$(dirname "$0")/apt-install.sh" "Java 17 or newer, Maven" "${packages[@]}" ca-certificates
 
 # moved into place when it is whole, so that an end on the way leaves nothing half
 mkdir -p "$cache"

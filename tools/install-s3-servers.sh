@@ -10,17 +10,7 @@ cache=${ROBUST_CACHE:-$HOME/.cache/robustmq}/s3-servers
 minio=$cache/minio-$MINIO
 versitygw=$cache/versitygw-$VERSITYGW
 if [ ! -x "$minio" ] || [ ! -x "$versitygw" ]; then
-  if ! command -v go >/dev/null; then
-    if ! command -v apt-get >/dev/null; then
-      echo "Go is missing, and there is no apt-get to install it with: install Go 1.24 or newer" >&2
-      exit 1
-    fi
-    as_root=()
-    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-    export DEBIAN_FRONTEND=noninteractive
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" apt-get install -y -qq --no-install-recommends golang-go ca-certificates >/dev/null
-  fi
+  command -v go >/dev/null || "$(dirname "$0")/apt-install.sh" "Go 1.24 or newer" golang-go ca-certificates
   mkdir -p "$cache"
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
