@@ -7,7 +7,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-136',
   // wherever an append fails
-  alsoFails: ['SHARD-011', 'SHARD-210', 'SHARD-212', 'SHARD-213', 'SHARD-214', 'SHARD-274', 'SHARD-275'],
+  alsoFails: ['SHARD-011', 'SHARD-210', 'SHARD-212', 'SHARD-213', 'SHARD-214', 'SHARD-274', 'SHARD-275', 'SHARD-290'],
   apart: true,
   definition: brokenWriter(oneFile(), (writer) => ({
     append: (batches, options) => {

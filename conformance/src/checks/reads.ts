@@ -136,11 +136,19 @@ export const readChecks: readonly Check[] = [
       const reader = await hold(trial, ones(20, { valueBytes: 500 }));
       const { bytes } = await reader.read(3, { maxBytes: 5000 });
       const copy = Buffer.from(bytes);
-      await (await hold(trial, ones(200, { valueBytes: 500 }), { id: 's-2' })).close();
+      const readOther = async (id: string): Promise<void> => {
+        const other = await hold(trial, ones(200, { valueBytes: 500, tag: id }), { id });
+        await readAll(logOf(other), 5000);
+        await other.close();
+      };
+      const more = ones(200, { base: 20, valueBytes: 500 });
+      await Promise.all(more.map((behind, i) => reader.append?.([behind], { base: 20 + i })));
+      await reader.read(15, { maxBytes: 5000 });
+      await readOther('s-2');
       await reader.seal?.();
       await reader.close();
       await trial.engine.delete('s-1');
-      await (await hold(trial, ones(200, { valueBytes: 500 }), { id: 's-3' })).close();
+      await readOther('s-3');
       assert.ok(copy.equals(bytes), 'bytes that were read have changed');
     },
   },

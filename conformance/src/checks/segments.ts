@@ -33,7 +33,7 @@ export async function hold(
   { engine, definition }: Pick<EngineTrial, 'engine' | 'definition'>,
   made: readonly Uint8Array[],
   options: OpenOptions = {},
-): Promise<SegmentReader & { readonly seal?: SegmentWriter['seal'] }> {
+): Promise<SegmentReader & Partial<Pick<SegmentWriter, 'append' | 'seal'>>> {
   const { id = 's-1', base = 0, epoch = 1, state = new Uint8Array(0) } = options;
   if (definition.capabilities.append) {
     const writer = await open(engine, options);
