@@ -47,6 +47,16 @@ export async function strayObjects(server: S3Server, bucket: string, cwd: string
   return strays;
 }
 
+/**
+ * Uploads in parts that nobody has ended, and that hold one: what was begun and died before Meta knew of it holds none, and nothing is to be paid for it. MinIO lists the uploads
+ * of a key only to who knows the key, so its disk is asked: `.minio.sys/multipart/<key's hash>/<upload>/.../part.1`.
+ */
+export async function strayUploads(directory: string): Promise<string[]> {
+  const root = join(directory, '.minio.sys/multipart');
+  const files = await readdir(root, { recursive: true }).catch(() => []);
+  return files.filter((file) => /\/part\.\d+$/.test(file)).map((file) => `upload ${file}`);
+}
+
 /** Segment files of the topics' own engine that no segment of a topic has. */
 export async function strayFiles(admin: number, directory: string): Promise<string[]> {
   const ids = new Set<string>();

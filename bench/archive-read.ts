@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BATCH_HEADER_BYTES, decodeRecords, readHeader } from '@robustmq/core/batch';
 import { KafkaWire } from '../test/crash/kafka-wire.ts';
-import { sequenceOf } from './archive-values.ts';
+import { sequenceOf, VALUE_BYTES } from './archive-values.ts';
 
 /** The longest time without a record after which the rest counts as lost. */
 const STALL_MS = 60_000;
@@ -83,6 +83,74 @@ async function consume(
   } finally {
     wire.close();
   }
+}
+
+export interface Isolated {
+  /** What `run` gives. */
+  readonly times: number[];
+  /** Of reads of what is newest, ms. */
+  readonly hot: number[];
+  /** Read of what is oldest. */
+  readonly MBs: number;
+}
+
+const HOT_TOPIC = 'plain';
+const HOT_BYTES = 64 * 1024;
+const HOT_EVERY_MS = 10;
+
+/** While `run` writes to the hot topic, what is newest of it is read again and again. */
+export async function whileHot(port: number, run: () => Promise<number[]>): Promise<Isolated> {
+  const hot: number[] = [];
+  let isDone = false;
+  const reading = (async () => {
+    const wire = await KafkaWire.open(port);
+    try {
+      while (!isDone) {
+        const { offset } = await wire.listOffset(HOT_TOPIC, 0, -1);
+        const from = performance.now();
+        const { error } = await wire.fetch(HOT_TOPIC, 0, Math.max(0, offset - 1), HOT_BYTES);
+        if (error !== 0) throw new Error(`fetch of what is newest: error ${error}`);
+        hot.push(performance.now() - from);
+        await sleep(HOT_EVERY_MS);
+      }
+    } finally {
+      wire.close();
+    }
+  })();
+  const times = await run();
+  isDone = true;
+  await reading;
+  return { times, hot, MBs: 0 };
+}
+
+/** The same while all partitions of another topic are read from their beginning, over and over, as fast as they come. */
+export async function whileReadCold(
+  port: number,
+  { topic, acknowledged }: { readonly topic: string; readonly acknowledged: readonly number[] },
+  run: () => Promise<number[]>,
+): Promise<Isolated> {
+  let isDone = false;
+  let bytes = 0;
+  const from = performance.now();
+  const reading = acknowledged.map(async (end, partition) => {
+    const wire = await KafkaWire.open(port);
+    try {
+      for (let at = 0; !isDone; ) {
+        const { error, records } = await wire.fetch(topic, partition, at, FETCH_BYTES);
+        if (error !== 0) throw new Error(`fetch of ${topic}/${partition} at ${at}: error ${error}`);
+        bytes += records.length;
+        at += Math.max(1, Math.floor(records.length / VALUE_BYTES));
+        if (at >= end) at = 0;
+      }
+    } finally {
+      wire.close();
+    }
+  });
+  const isolated = await whileHot(port, run);
+  const seconds = (performance.now() - from) / 1000;
+  isDone = true;
+  await Promise.all(reading);
+  return { ...isolated, MBs: bytes / 1e6 / seconds };
 }
 
 async function endOf(port: number, topic: string): Promise<number> {

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:archive [-- --gb 5 --seed S --phase 20]`: a real node on local-file that archives to a real MinIO, Kafka and MQTT clients that write.
- * First the time of sends to a topic that is not archived and to one that is, in turns; then kill -9 again and again until everything is written
- * and archived; then every byte is read back, and the bucket and the disk are searched for what nobody names. By hand: it needs three times the
- * bytes on disk. MinIO stores in memory where there is room for it (`--store DIR`, `/dev/shm` by default): in no deployment is its disk the node's,
+ * First the time of sends to a topic that is not archived, to one that is, and to the first while the archive is read as fast as it gives, in turns; then
+ * kill -9 at every step of a move, and at random, until everything is written and each step was hit; then every byte is read back, and the bucket and the
+ * disk are searched for what nobody names. By hand: it needs three times the bytes on disk. MinIO stores in memory where there is room for it (`--store DIR`, `/dev/shm` by default): in no deployment is its disk the node's,
  * and the syncs of the one would be counted against the other.
  */
 import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
@@ -12,10 +12,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '@robustmq/core/testing';
 import { ServerProcess } from '../test/crash/server-process.ts';
+import { s3Proxy } from '../test/real/s3-proxy.ts';
 import { startMinio } from '../test/real/s3-server.ts';
-import { archiveAmounts, strayFiles, strayObjects } from './archive-leaks.ts';
+import { archiveAmounts, strayFiles, strayObjects, strayUploads } from './archive-leaks.ts';
 import { KafkaLoad, MqttTrickle } from './archive-load.ts';
-import { readBack, readTrickle } from './archive-read.ts';
+import { readBack, readTrickle, whileHot, whileReadCold } from './archive-read.ts';
+import { StepKills } from './archive-steps.ts';
 import { VALUE_BYTES } from './archive-values.ts';
 import { median } from './closed-loop.ts';
 import { machineFacts } from './machine.ts';
@@ -30,6 +32,8 @@ const { values: flags } = parseArgs({
     /** MB/s of the timed phases. */
     rate: { type: 'string', default: '8' },
     store: { type: 'string', default: '/dev/shm' },
+    /** Of the kills at most: then what was not hit is said, and the run has failed. */
+    minutes: { type: 'string', default: '25' },
   },
 });
 const PARTITIONS = 4;
@@ -54,7 +58,7 @@ const cold = {
   endpoint: minio.endpoint,
   accessKeyId: minio.accessKeyId,
   secretAccessKey: minio.secretAccessKey,
-  orphanGraceMs: '5s',
+  orphanGraceMs: '2s',
 };
 // JSON is YAML; for the commands that ask the bucket
 await writeFile(join(directory, 'robust.yaml'), JSON.stringify({ engines: { cold } }));
@@ -67,6 +71,8 @@ const base = [
   'storage.deleteGraceMs=1s',
 ];
 const archived = (match: string) => `{match: ${match}, archive: {to: cold, after: 5s, keepLocal: 5s}}`;
+const kills = new StepKills(random);
+const proxy = await s3Proxy(minio, { pause: (what, moment) => kills.pause(what, moment) });
 const sets = [...base, `topics=[${archived('bench')}, ${archived('mqtt')}]`];
 const data = join(directory, 'data');
 let server = new ServerProcess({ data, sets });
@@ -80,6 +86,8 @@ try {
   await plain.open();
   const trickle = new MqttTrickle(ports.mqtt);
   const ratios: number[] = [];
+  const coldRatios: number[] = [];
+  const hotRatios: number[] = [];
   for (let pair = 0; pair < Number(flags.pairs); pair++) {
     await timed(plain, WARM_SECONDS);
     const off = p99(await timed(plain));
@@ -93,60 +101,80 @@ try {
       ({ waiting, copies }) => waiting + copies === 0,
     );
     ratios.push(on / off);
+    const cold = await whileReadCold(ports.kafka, load, () => timed(plain));
+    const alone = await whileHot(ports.kafka, () => timed(plain));
+    coldRatios.push(p99(cold.times) / off);
+    hotRatios.push(p99(cold.hot) / p99(alone.hot));
     const archivedMBs = (after.archivedBytes - before.archivedBytes) / 1e6 / Number(flags.phase);
     console.log(
       `sends of ${TIMED_VALUES * (VALUE_BYTES / 1024)} KiB at ${flags.rate} MB/s for ${flags.phase} s: p99 ${off.toFixed(1)} ms to a topic that is not archived, ${on.toFixed(1)} ms while ${archivedMBs.toFixed(1)} MB/s are archived: ${(on / off).toFixed(2)}`,
     );
+    console.log(
+      `  while ${cold.MBs.toFixed(0)} MB/s are read from the archive: p99 ${p99(cold.times).toFixed(1)} ms: ${(p99(cold.times) / off).toFixed(2)}; reads of the newest 64 KiB: p99 ${p99(cold.hot).toFixed(1)} ms, ${p99(alone.hot).toFixed(1)} ms without: ${(p99(cold.hot) / p99(alone.hot)).toFixed(2)}`,
+    );
   }
   const p99Ratio = median(ratios);
   console.log(`p99 while archiving against p99 without, median of ${ratios.length} pairs: ${p99Ratio.toFixed(2)}`);
+  console.log(
+    `p99 while the archive is read against p99 without, median: of sends ${median(coldRatios).toFixed(2)}, of reads of what is newest ${median(hotRatios).toFixed(2)}`,
+  );
 
-  let kills = 0;
-  let killedMoving = 0;
-  const crash = async () => {
+  // from here on every request to the store comes by the proxy
+  const watched = [...sets, `engines.cold.endpoint=${proxy.endpoint}`];
+  let killed = 0;
+  const kill = async (): Promise<void> => {
     if (!server.running) throw new Error(`the server ended by itself:\n${server.log}`);
-    const { waiting } = await archiveAmounts(ports.admin);
     await server.kill();
-    kills++;
-    if (waiting > 0) killedMoving++;
-    server = new ServerProcess({ data, ports, sets });
+    killed++;
+  };
+  const begin = async (): Promise<void> => {
+    server = new ServerProcess({ data, ports, sets: watched });
     await server.ready();
   };
+  await server.kill();
+  await begin();
+  kills.watch(data);
+  const endsAt = performance.now() + Number(flags.minutes) * 60_000;
+  const isOver = () => (load.bytes >= bytes && kills.missing.length === 0) || performance.now() > endsAt;
   let written = false;
-  const writing = load.produce(() => load.bytes >= bytes, { bytesPerSecond: 1e9 }).then(() => (written = true));
-  // the last third while nothing is written any more, but much is still to be moved
+  const writing = load.produce(isOver, { bytesPerSecond: 1e9 }).then(() => (written = true));
+  // the last while nothing is written any more, but much is still to be moved
   for (let more = 8; !written || more-- > 0; ) {
-    await Promise.race([sleep(500 + random.next() * 3500), failed(writing)]);
-    await crash();
+    const step = await Promise.race([kills.next(kill), failed(writing)]);
+    if (step === undefined) await kill();
+    await begin();
+    await sleep(random.next() * 500);
   }
   await writing;
+  kills.close();
   await trickle.stop();
   await Promise.all([load.close(), plain.close()]);
   console.log(
-    `${(load.bytes / 1e9).toFixed(2)} GB written, ${kills} kills, ${killedMoving} while segments were to be moved`,
+    `${(load.bytes / 1e9).toFixed(2)} GB written, ${killed} kills; of these, by the step at which the node was hit:\n${kills.table()}`,
   );
+  if (kills.missing.length > 0) console.error(`not hit often enough: ${kills.missing.join('; ')}`);
   await settled(ports.admin, join(data, 'engines/local/segments'));
   const found = await readBack(ports.kafka, 'bench', load.acknowledged);
   const lostMqtt = await readTrickle(ports.kafka, 'mqtt', trickle.acknowledged);
   const topics = ['bench', 'mqtt'];
   const leaks = await until(
     async () => ({
-      objects: await strayObjects(minio, BUCKET, directory, topics),
+      objects: [...(await strayObjects(minio, BUCKET, directory, topics)), ...(await strayUploads(minioDirectory))],
       files: await strayFiles(ports.admin, join(data, 'engines/local/segments')),
     }),
     ({ objects, files }) => objects.length + files.length === 0,
   );
   for (const name of [...leaks.objects, ...leaks.files]) console.error(`left over: ${name}`);
   const wrong = Object.values(found).reduce((sum, count) => sum + count, 0) + load.renumbered + lostMqtt;
-  clean = wrong + leaks.objects.length + leaks.files.length === 0;
+  clean = wrong + leaks.objects.length + leaks.files.length + kills.missing.length === 0;
   const { archivedBytes } = await archiveAmounts(ports.admin);
   console.log(
     JSON.stringify({
       seed: Number(flags.seed),
       gb: load.bytes / 1e9,
       archivedGb: archivedBytes / 1e9,
-      kills,
-      killedMoving,
+      kills: killed,
+      steps: `${kills.hits.size - kills.missing.length} of ${kills.hits.size}`,
       ...found,
       renumberedAnswers: load.renumbered,
       mqtt: trickle.acknowledged.size,
@@ -154,6 +182,8 @@ try {
       leakedObjects: leaks.objects.length,
       leakedFiles: leaks.files.length,
       p99Ratio,
+      coldRatio: median(coldRatios),
+      hotRatio: median(hotRatios),
       clean,
     }),
   );
@@ -161,6 +191,7 @@ try {
   console.error(error, server.log);
 } finally {
   await server.kill();
+  await proxy.close();
   await minio.stop();
   await rm(minioDirectory, { recursive: true, force: true });
   if (clean) await rm(directory, { recursive: true });

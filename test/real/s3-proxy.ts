@@ -44,6 +44,14 @@ export interface S3Proxy {
   close(): Promise<void>;
 }
 
+/** `asked`: the server has not heard of it. `done`: it has carried it out, nobody has heard of that. `answered`: the reply is out. */
+export type S3Moment = 'asked' | 'done' | 'answered';
+
+export interface S3ProxyOptions {
+  /** Called at each moment of each request, which waits for it. A client that has gone when it resolves is not asked for: the server hears nothing of what it wanted. */
+  pause?(what: S3Request, moment: S3Moment): Promise<void> | undefined;
+}
+
 /**
  * Counts the requests to an S3 server, and spoils those that a rule names. What it forwards is what came, the Host header with it: it is part of what
  * the client has signed, and neither MinIO nor versitygw asks it to be its own.
@@ -51,8 +59,11 @@ export interface S3Proxy {
  *     const proxy = await s3Proxy(server);
  *     const lost = proxy.rule({ kind: 'PUT', key: /\/wal\//, nth: 3, fault: { how: 'lose-reply' } });
  */
-export async function s3Proxy(target: { readonly host: string; readonly port: number }): Promise<S3Proxy> {
-  const proxy = new RecordingProxy(target);
+export async function s3Proxy(
+  target: { readonly host: string; readonly port: number },
+  options: S3ProxyOptions = {},
+): Promise<S3Proxy> {
+  const proxy = new RecordingProxy(target, options);
   await proxy.listen();
   return proxy;
 }
@@ -69,14 +80,16 @@ class RecordingProxy implements S3Proxy {
   readonly host = HOST;
   readonly requests: S3Request[] = [];
   readonly #target: { readonly host: string; readonly port: number };
+  readonly #options: S3ProxyOptions;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #server: Server;
   readonly #firstLists = new Map<string, Reply>();
   readonly #held = new Set<() => void>();
   #rules: { readonly rule: S3Rule; seen: number; acted: number }[] = [];
 
-  constructor(target: { readonly host: string; readonly port: number }) {
+  constructor(target: { readonly host: string; readonly port: number }, options: S3ProxyOptions) {
     this.#target = target;
+    this.#options = options;
     this.#server = createServer((asked, answer) => {
       // a client that went away, a server that is down: the connection ends, as it would without a proxy
       this.#serve(asked, answer).catch(() => void answer.socket?.resetAndDestroy());
@@ -135,7 +148,10 @@ class RecordingProxy implements S3Proxy {
       const stale = this.#firstLists.get(asked.url ?? '');
       if (stale !== undefined) return send(answer, stale);
     }
+    await this.#options.pause?.(what, 'asked');
+    if (asked.socket.destroyed) return;
     const reply = await this.#forward(asked, body);
+    await this.#options.pause?.(what, 'done');
     if (what.kind === 'LIST' && !this.#firstLists.has(asked.url ?? '')) this.#firstLists.set(asked.url ?? '', reply);
     if (fault?.how === 'hold-reply')
       await new Promise<void>((resolve) => {
@@ -146,6 +162,7 @@ class RecordingProxy implements S3Proxy {
     else if (fault?.how === 'shift-range' && reply.status === 206) send(answer, shifted(reply));
     else if (fault?.how === 'ignore-range' && reply.status === 206) send(answer, fromTheStart(reply));
     else send(answer, reply);
+    await this.#options.pause?.(what, 'answered');
   }
 
   #faultOf({ kind, key }: S3Request): S3Fault | undefined {
