@@ -143,7 +143,7 @@ class ObjectArchive implements ArchiveReader {
         where: `${this.#store.where}, ${key}`,
         hint: 'archive ls --manifests shows which there are, and --manifest names another one',
       });
-    return this.#store.getRange(key, 0, found.bytes);
+    return found.bytes === 0 ? new Uint8Array(0) : this.#store.getRange(key, 0, found.bytes);
   }
 
   async openReader(place: ArchivePlace): Promise<SegmentReader> {
