@@ -60,7 +60,7 @@ export interface EngineDefinition<Config = unknown> {
    * @throws IO_ERROR, CORRUPT; INVALID_ARGUMENT when there are several clusters and none is named
    */
   openArchive?(ctx: ArchiveContext<Config>): Promise<ArchiveReader>;
-  /** What a load will cost at the instance's prices, by the rules that the engine follows. For engines that pay by the request. */
+  /** What a load will cost at the instance's prices, by the rules that the engine follows. {@link roomForecast} for those that pay for room alone. */
   forecast?(config: Config, load: ForecastLoad): EngineForecast;
 }
 
