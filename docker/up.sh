@@ -7,9 +7,10 @@ root=$(dirname "$here")
 # npm ci has brought it
 node=$root/node_modules/node/bin/node
 
+project=${COMPOSE_PROJECT_NAME:-robustmq}
 compose() {
-  if docker compose version >/dev/null 2>&1; then docker compose -f "$here/compose.yaml" -p robustmq "$@"
-  else docker-compose -f "$here/compose.yaml" -p robustmq "$@"; fi
+  if docker compose version >/dev/null 2>&1; then docker compose -f "$here/compose.yaml" -p "$project" "$@"
+  else docker-compose -f "$here/compose.yaml" -p "$project" "$@"; fi
 }
 if [ "${1:-}" = down ]; then
   compose "$@"
@@ -61,4 +62,4 @@ if ! here_or_pulled "$PROMETHEUS_IMAGE"; then
   fi
 fi
 compose up -d
-echo "Again without this script: MINIO_IMAGE=$MINIO_IMAGE PROMETHEUS_IMAGE=$PROMETHEUS_IMAGE docker compose -f docker/compose.yaml -p robustmq up"
+echo "Again without this script: MINIO_IMAGE=$MINIO_IMAGE PROMETHEUS_IMAGE=$PROMETHEUS_IMAGE docker compose -f docker/compose.yaml -p $project up"

@@ -60,7 +60,7 @@ export interface EngineDefinition<Config = unknown> {
    * @throws IO_ERROR, CORRUPT; INVALID_ARGUMENT when there are several clusters and none is named
    */
   openArchive?(ctx: ArchiveContext<Config>): Promise<ArchiveReader>;
-  /** What a load will cost at the instance's prices, by the rules that the engine follows. For engines that pay by the request. */
+  /** What a load will cost at the instance's prices, by the rules that the engine follows. {@link roomForecast} for those that pay for room alone. */
   forecast?(config: Config, load: ForecastLoad): EngineForecast;
 }
 
@@ -248,13 +248,16 @@ export interface ArchiveContext<Config = unknown>
 export interface ArchiveReader {
   /** The cluster that is read. */
   readonly cluster: string;
-  /** Numbers in ascending order, above `after`. */
+  /**
+   * Numbers in ascending order, above `after`. The newest is among them, also where the store's listing lags: numbers grow by one, those of writes that failed are
+   * missing for good.
+   */
   manifests(options: { readonly after?: number; readonly limit: number }): Promise<number[]>;
   /** @throws CORRUPT, IO_ERROR */
   readManifest(number: number): Promise<Uint8Array>;
   /** A reader of a segment at a place that a manifest names. @throws SEGMENT_LOST when it is not there, CORRUPT */
   openReader(place: ArchivePlace): Promise<SegmentReader>;
-  /** What lies in the store and holds segments, and when it was put there: `verify` reports what no manifest lists. */
+  /** What lies in the store and holds segments, and when it was put there, as its listing shows it: `verify` reports what no manifest lists. */
   objects(): AsyncIterable<{ readonly name: string; readonly bytes: number; readonly putAt: number }>;
   /** The name that {@link ArchiveReader.objects} gives what holds the segment at `place`. */
   objectOf(place: ArchivePlace): string;

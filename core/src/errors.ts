@@ -133,7 +133,24 @@ export function isStorageError(value: unknown, ...codes: StorageCode[]): value i
 export function describeError(error: unknown): string {
   if (!(error instanceof RobustError)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const known = error as RobustError;
-  return `${known.code}: ${known.message}${known.hint === undefined ? '' : `. ${known.hint}`}`;
+  return `${known.code}: ${messageWithHint(known)}`;
+}
+
+/** An error as JSON says it. */
+export interface ToldError {
+  readonly code: string;
+  readonly message: string;
+  /** What to do. */
+  readonly hint?: string;
+}
+
+export function toldError({ code, message, hint }: ToldError | RobustError): ToldError {
+  return { code, message, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** Where the code stands elsewhere. */
+export function messageWithHint({ message, hint }: Omit<ToldError, 'code'> | RobustError): string {
+  return hint === undefined ? message : `${message}. ${hint}`;
 }
 
 function hasBrand(value: unknown, brand: symbol): boolean {

@@ -6,6 +6,7 @@ export * from './broker.ts';
 export * from './compaction.ts';
 export * from './engine/guard.ts';
 export * from './engine/instance.ts';
+export * from './engine/room-forecast.ts';
 export * from './engine/scoped-meta.ts';
 export * from './engine.ts';
 export * from './errors.ts';

@@ -10,7 +10,7 @@ import {
 
 import { Manifests } from './archive/manifests.ts';
 import { type ArchiveStatus, archiveStatusOf, watchArchives } from './archive/status.ts';
-import { isStorageError, StorageError } from './errors.ts';
+import { isStorageError, messageWithHint, StorageError } from './errors.ts';
 import { Loop } from './loop.ts';
 import { liveKey } from './shard/chain.ts';
 import { storageCounters } from './shard/counters.ts';
@@ -298,7 +298,8 @@ class NodeStorage implements Storage {
     const problems: StorageProblem[] = [];
     for (const log of this.#logs()) {
       const { trouble } = log;
-      if (trouble !== undefined) problems.push({ code: trouble.code, where: log.where, detail: trouble.message });
+      if (trouble !== undefined)
+        problems.push({ code: trouble.code, where: log.where, detail: messageWithHint(trouble) });
     }
     const engines = [...this.#environment.engines.values()].map((instance) => ({
       instance: instance.name,

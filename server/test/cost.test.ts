@@ -7,16 +7,17 @@ async function forecasts(...words: string[]) {
   const { code, out, error } = await command(['cost', ...COLD, '--json', ...words]);
   expect(code, error).toBe(0);
   const { forecasts: lines } = JSON.parse(out);
-  return (how: string) => lines.find((line: { how: string }) => line.how === how).forecast;
+  return (how: string, instance = 'cold') =>
+    lines.find((line: { how: string; instance: string }) => line.how === how && line.instance === instance).forecast;
 }
 
-test('says what a load costs on each engine, written and archived, and which are not priced', async () => {
+test('says what a load costs on each engine, written and archived', async () => {
   const words = ['cost', ...COLD, '--load', '2MiB/s', '--nodes', '3', '--topics', '40'];
   const { code, out, error } = await command(words);
   expect(code, error).toBe(0);
   expect(out).toMatch(/^cold, written: 3 nodes, 40 topics, 2MiB\/s: [\d,]+ PUT\/h, \$[\d,.]+ a month$/m);
   expect(out).toMatch(/^cold, archived: 3 nodes, 40 topics, 2MiB\/s: [\d,]+ PUT\/h, \$[\d,.]+ a month$/m);
-  expect(out).toMatch(/^local +local-file .*not priced/m);
+  expect(out).toMatch(/^local +local-file +written +0 +0 +0\.00 +[\d,]+\.\d\d \([\d.]+ GiB\) +[1-9]/m);
   expect(out).toContain('Kept for 7d.');
 });
 
@@ -39,6 +40,34 @@ test('goes by the load, the prices, the budget and the settings of the topic', a
   const later = await forecasts(...many, ...rule, '--topic', 'orders.eu');
   expect(later('archived').getsPerHour).toBeLessThan((await forecasts(...many))('archived').getsPerHour / 2);
   expect((await forecasts('--load', '2MiB/s', ...rule, '--topic', 'bills'))('written')).toEqual(plain('written'));
+});
+
+test('compares engines for the same load, at list prices', async () => {
+  const engines = [
+    ['memory', { limitBytes: '1GiB' }],
+    ['local-file', { walFiles: 4 }],
+    ['hdfs', { nameNodes: '["http://nn1:9870"]', path: '/robust' }],
+  ] as const;
+  const sets = engines.flatMap(([use, settings]) =>
+    Object.entries({ use, ...settings }).flatMap(([key, value]) => ['--set', `engines.my-${use}.${key}=${value}`]),
+  );
+  const load = ['--load', '2MiB/s', '--nodes', '2', ...sets];
+  const plain = await forecasts(...load);
+  const held = 2 * 2 ** 20 * 7 * 86_400;
+  const ofMonth = (use: string) => {
+    const { storedBytes, storagePerMonth } = plain('written', use);
+    return { storedBytes, perGb: (storagePerMonth * 1e9) / storedBytes };
+  };
+  expect(ofMonth('cold')).toEqual({ storedBytes: held, perGb: expect.closeTo(0.023) });
+  expect(ofMonth('my-hdfs')).toEqual({ storedBytes: held, perGb: expect.closeTo(0.135) });
+  // beside the segments each node has the files of its write-ahead log
+  expect(ofMonth('my-local-file')).toEqual({ storedBytes: held + 2 * 4 * 2 ** 26, perGb: expect.closeTo(0.08) });
+  // what does not fit is not kept
+  expect(ofMonth('my-memory')).toEqual({ storedBytes: 2 * 2 ** 30, perGb: expect.closeTo(4.9) });
+  const dear = await forecasts(...load, '--set', 'engines.my-local-file.prices.perGbMonth=0.8');
+  expect(dear('written', 'my-local-file').storagePerMonth).toBeCloseTo(
+    10 * plain('written', 'my-local-file').storagePerMonth,
+  );
 });
 
 test.each([

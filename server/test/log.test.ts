@@ -1,3 +1,4 @@
+import { StorageError } from '@robustmq/core';
 import { expect, test } from 'vitest';
 import { createLogger } from '../src/node/logger.ts';
 import { wideBindWarnings } from '../src/node/wide-bind.ts';
@@ -31,6 +32,17 @@ test('an error keeps its stack', () => {
   expect(logged('text', (logger) => logger.error({ err: new Error('boom') }, 'it failed'))).toMatch(
     /it failed\n {2}Error: boom\n {6}at /,
   );
+});
+
+test('an error of ours says its code, and what to do', () => {
+  const error = new StorageError('STORE_DENIED', 'no', { hint: 'Set credentials' });
+  expect(logged('text', (logger) => logger.error({ err: error }, 'it failed'))).toMatch(
+    /StorageError: no\n(?:.*\n)+ {2}code: STORE_DENIED\n {2}what to do: Set credentials\n$/,
+  );
+  expect(JSON.parse(logged('json', (logger) => logger.error({ err: error }, 'it failed'))).err).toMatchObject({
+    code: 'STORE_DENIED',
+    hint: 'Set credentials',
+  });
 });
 
 test('a bind wider than loopback is warned about, loopback is not', () => {

@@ -1,23 +1,12 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { silentLogger } from '@robustmq/core';
 import { expect, test, vi } from 'vitest';
 import { type CommandResult, command, inFolder } from '../../server/test/node-fixture.ts';
 import { startMinio, startVersitygw } from '../real/s3-server.ts';
+import { ALL_ARCHIVED, archiveIn, fillArchive, lines, placesIn, RECORDS } from './archived.ts';
 import { hdfsAtHand, type OwnStore, s3AtHand } from './store-at-hand.ts';
 import { type EngineSettings, startIn } from './stress.ts';
-
-const RECORDS = 60;
-const ALL_ARCHIVED = { timeout: 30_000, interval: 200 };
-
-const configFor = (cold: EngineSettings): string => `
-engines: { cold: ${JSON.stringify(cold)} }
-topics:
-  - { match: "audit", shards: 3, archive: { to: cold, after: 1, keepLocal: 0 }, segment: { ms: 1 } }
-storage: { maintenanceIntervalMs: 50, manifestIntervalMs: 50, deleteGraceMs: 100 }
-admin: { port: 0 }
-brokers: { mqtt: { port: 0 }, kafka: { port: 0 } }
-`;
 
 interface Archived {
   readonly store: OwnStore;
@@ -34,27 +23,14 @@ function withArchive(
   return inFolder(async (cwd) => {
     const store = await startStore();
     try {
-      await writeFile(join(cwd, 'robust.yaml'), configFor({ ...store.engine, ...own }));
-      const archive = (...words: string[]) => command(['archive', ...words, '-c', 'robust.yaml'], { cwd });
-      // in two lives: where small segments share a file, each has one of its own
-      for (const until of [RECORDS / 2, RECORDS]) {
-        const node = await startIn(cwd, silentLogger);
-        try {
-          for (let i = until - RECORDS / 2; i < until; i++)
-            await command(['pub', 'audit', `v${i}`, '--key', `k${i}`], { node });
-          await vi.waitFor(async () => expect(lines(await archive('cat', 'audit'))).toHaveLength(until), ALL_ARCHIVED);
-        } finally {
-          await node.stop();
-        }
-      }
-      await run({ store, cwd, archive });
+      await fillArchive(cwd, { ...store.engine, ...own });
+      await run({ store, cwd, archive: archiveIn(cwd) });
     } finally {
       await store.stop();
     }
   });
 }
 
-const lines = ({ out }: CommandResult): string[] => out.trim().split('\n');
 const sent = Array.from({ length: RECORDS }, (_, i) => `v${i}`).sort();
 
 test.each([
@@ -94,12 +70,8 @@ test.each([
   'on %s: what somebody changed or deleted is found, and a restore makes a hole of what is gone',
   { timeout: 120_000 },
   (_, startStore) =>
-    withArchive(startStore, {}, async ({ store, archive }) => {
-      const listed = JSON.parse((await archive('ls', 'audit', '--json')).out);
-      const places: { object: string; from?: number; at: number; bytes: number }[] = listed.topics[0].shards.flatMap(
-        ({ segments }: { segments: { place: object }[] }) => segments.map(({ place }) => place),
-      );
-      const cluster = /of cluster ([0-9a-f-]+)/.exec((await archive('ls')).out)?.[1] ?? '';
+    withArchive(startStore, {}, async ({ store, cwd, archive }) => {
+      const { cluster, places } = await placesIn(cwd);
       const [changed] = places;
       const gone = places.find(({ object }) => object !== changed?.object);
       if (changed === undefined || gone === undefined) throw new Error('there is only one object');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { type LittleServer, littleServer, text } from '../../engines/hdfs/test/support/little-server.ts';
 import { type Damage, damageIsTold, isNotTakenFor, refusesToStart, startsWithout } from './bad-store.ts';
+import { answering, HTML, problem, xml } from './s3-answers.ts';
 import { type OwnStore, s3AtHand } from './store-at-hand.ts';
 import type { EngineSettings } from './stress.ts';
 
@@ -18,19 +18,6 @@ const lake = (own: EngineSettings = {}): EngineSettings => ({
   patienceMs: '600ms',
   ...own,
 });
-
-const problem = (code: string): string =>
-  `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`;
-
-/** A server that answers everything alike. */
-async function answering(status: number, body: string, run: (endpoint: string) => Promise<void>): Promise<void> {
-  const server: LittleServer = await littleServer(text(status, body, { 'content-type': 'application/xml' }));
-  try {
-    await run(server.address);
-  } finally {
-    await server.close();
-  }
-}
 
 describe('A node whose store can not be used', () => {
   const without = (own: EngineSettings, code: RegExp, hint: RegExp): Promise<void> =>
@@ -61,7 +48,8 @@ describe('A node whose store can not be used', () => {
     ['too many requests', 503, 'SlowDown', /STORE_UNAVAILABLE/, /flushIntervalMs/],
   ] as const)(
     'because of %s',
-    (_, status, code, said, hint) => answering(status, problem(code), (endpoint) => without({ endpoint }, said, hint)),
+    (_, status, code, said, hint) =>
+      answering(xml(status, problem(code)), (endpoint) => without({ endpoint }, said, hint)),
     60_000,
   );
 });
@@ -76,7 +64,7 @@ describe('A node whose settings can not be meant', () => {
   test(
     'does not start with a bucket in another region',
     () =>
-      answering(301, problem('PermanentRedirect'), (endpoint) =>
+      answering(xml(301, problem('PermanentRedirect')), (endpoint) =>
         refusesToStart(lake({ endpoint }), 'STORE_MISCONFIGURED', /setting region/),
       ),
     60_000,
@@ -85,7 +73,7 @@ describe('A node whose settings can not be meant', () => {
   test(
     'does not start when what answers is no store',
     () =>
-      answering(200, '<html>hello</html>', (endpoint) =>
+      answering(xml(200, HTML), (endpoint) =>
         refusesToStart(lake({ endpoint }), 'STORE_MISCONFIGURED', /Check endpoint/),
       ),
     60_000,

@@ -2,16 +2,16 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { encodeBatch, type Meta, type Shard, silentLogger } from '@robustmq/core';
+import { encodeBatch, type Meta, type Shard, type StorageError, silentLogger } from '@robustmq/core';
 import { decodeRecords, forEachBatch } from '@robustmq/core/batch';
 import type { RunningNode } from '@robustmq/server';
 import { expect, vi } from 'vitest';
 import { MEDIUM_KEY, mediumCodec, segmentCodec, segmentKey } from '../../engines/objects/src/meta/rows.ts';
-import { inFolder, urlOf } from '../../server/test/node-fixture.ts';
+import { command, inFolder, urlOf } from '../../server/test/node-fixture.ts';
 import type { StoreAtHand } from './store-at-hand.ts';
 import { type EngineSettings, Log, shardOf, startIn } from './stress.ts';
 
-const BIN = join(import.meta.dirname, '../../bin/robust-server');
+export const BIN = join(import.meta.dirname, '../../bin/robust-server');
 const LAKE_META = 'engines/lake/';
 
 const configFor = (lake: EngineSettings): string => `
@@ -33,7 +33,7 @@ export async function readyz(node: RunningNode): Promise<string> {
 async function saysWhy(node: RunningNode, log: Log, code: RegExp, hint: RegExp): Promise<void> {
   await vi.waitFor(async () => expect(await readyz(node)).toMatch(code), { timeout: 15_000 });
   expect(await readyz(node)).toMatch(hint);
-  expect(log.text).toMatch(code);
+  for (const what of [code, hint]) expect(log.text).toMatch(what);
 }
 
 export async function configure(cwd: string, lake: EngineSettings): Promise<void> {
@@ -60,7 +60,6 @@ export async function startsWithout(
       cwd,
       async (node) => {
         await saysWhy(node, log, code, hint);
-        expect(log.text).toMatch(hint);
         expect(await (await shardOf(node, 'elsewhere')).append([batch('b')])).toMatchObject({ base: 0 });
         const lake = await shardOf(node, 'lake');
         await expect(lake.append([batch('c')])).rejects.toMatchObject({ name: 'StorageError' });
@@ -145,13 +144,25 @@ export async function damageIsTold(store: StoreAtHand, damage: Damage, code: str
     } finally {
       await node.stop();
     }
-    await whileRunning(cwd, async (again) => {
-      const lake = await shardOf(again, 'lake');
-      await expect(lake.read(0, { maxBytes: 1000 })).rejects.toMatchObject({ code });
-      expect((await lake.read(1, { maxBytes: 1000 })).next).toBe(2);
-      expect(await lake.append([batch('third')])).toMatchObject({ base: 2 });
-      expect(await readyz(again)).toMatch(code);
-    });
+    const log = new Log();
+    await whileRunning(
+      cwd,
+      async (again) => {
+        const lake = await shardOf(again, 'lake');
+        const error: unknown = await lake.read(0, { maxBytes: 1000 }).catch((reason: unknown) => reason);
+        expect(error).toMatchObject({ code, hint: expect.stringMatching(/./) });
+        const { hint } = error as StorageError; // so it was found
+        expect((await lake.read(1, { maxBytes: 1000 })).next).toBe(2);
+        expect(await lake.append([batch('third')])).toMatchObject({ base: 2 });
+        const read = await command(['sub', 'lake', '--from', 'start', '--no-follow'], { node: again });
+        expect(read.code).toBe(1);
+        for (const told of [await readyz(again), log.text, read.error]) {
+          expect(told).toContain(code);
+          expect(told).toContain(hint);
+        }
+      },
+      log,
+    );
   });
 }
 

@@ -21,9 +21,12 @@ const PORT = 9000;
 const DIR = '/data';
 
 /** The published image where it is there or can be pulled, the one that was built here where not. */
+export async function minioImage(): Promise<string> {
+  return (await canHave(PUBLISHED_MINIO)) ? PUBLISHED_MINIO : 'robustmq/minio:dev';
+}
+
 export async function startMinioContainer(): Promise<S3Server> {
-  const image = (await canHave(PUBLISHED_MINIO)) ? PUBLISHED_MINIO : 'robustmq/minio:dev';
-  return startContainer(MINIO, image);
+  return startContainer(MINIO, await minioImage());
 }
 
 export function startVersitygwContainer(): Promise<S3Server> {

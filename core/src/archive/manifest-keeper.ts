@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { Topic } from '../adapter.ts';
 import type { ArchivePlace, ArchiveShelf } from '../engine.ts';
-import { StorageError } from '../errors.ts';
+import { StorageError, type ToldError, toldError } from '../errors.ts';
 import type { Meta } from '../meta/port.ts';
 import { NEW_HEAD } from '../shard/chain.ts';
 import { asStorageError } from '../shard/failure.ts';
@@ -49,7 +49,7 @@ export interface ManifestStatus {
   /** Something has changed since. */
   readonly isBehind: boolean;
   /** Why the last try failed. */
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: ToldError;
 }
 
 /** Manifests that stay, the newest included: for a person who looks what an older one says. */
@@ -118,7 +118,7 @@ export class ManifestKeeper {
       segments: segments.length,
       bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
       isBehind: this.#isBehind,
-      ...(this.#error === undefined ? {} : { error: { code: this.#error.code, message: this.#error.message } }),
+      ...(this.#error === undefined ? {} : { error: toldError(this.#error) }),
     };
   }
 

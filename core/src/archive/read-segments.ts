@@ -1,7 +1,7 @@
 /** Records of an archive, read from its store alone. */
 import { forEachBatch } from '../batch/check.ts';
 import type { ArchiveReader, SegmentReader } from '../engine.ts';
-import { StorageError } from '../errors.ts';
+import { isStorageError, StorageError } from '../errors.ts';
 import { SegmentStats } from '../shard/chain.ts';
 import { asStorageError } from '../shard/failure.ts';
 import type { ArchivedSegment } from './manifest.ts';
@@ -20,20 +20,26 @@ export async function* archivedBatches(
   }
 }
 
-/** Reads a whole segment and holds it against what the manifest says. @returns what is wrong with it, if anything */
+/** They say nothing about the segment. */
+const OF_THE_STORE = ['STORE_UNAVAILABLE', 'STORE_DENIED', 'STORE_MISCONFIGURED', 'CLOSED', 'ABORTED'] as const;
+
+/**
+ * Reads a whole segment and holds it against what the manifest says.
+ * @returns what is wrong with it, if anything. @throws STORE_UNAVAILABLE and the like when nothing can be told
+ */
 export async function checkSegment(reader: ArchiveReader, segment: ArchivedSegment): Promise<StorageError | undefined> {
   const stats = new SegmentStats();
   try {
     for await (const chunk of batchesOf(reader, segment, segment.base))
       forEachBatch(chunk, (header, at) => stats.add(header, chunk, at, 0));
   } catch (error) {
+    if (isStorageError(error, ...OF_THE_STORE)) throw error;
     return asStorageError(error, segment.id);
   }
   if (stats.bytes === segment.bytes && stats.crc === segment.crc) return undefined;
-  return new StorageError(
-    'CORRUPT',
+  return unlike(
+    segment,
     `it has ${stats.bytes} bytes with digest ${stats.crc}, the manifest says ${segment.bytes} and ${segment.crc}`,
-    { where: segment.id },
   );
 }
 
@@ -42,13 +48,7 @@ async function* batchesOf(reader: ArchiveReader, segment: ArchivedSegment, from:
   try {
     const { base, end } = opened.offsets();
     if (base !== segment.base || end !== segment.end)
-      throw new StorageError(
-        'CORRUPT',
-        `it holds ${base} to ${end}, the manifest says ${segment.base} to ${segment.end}`,
-        {
-          where: segment.id,
-        },
-      );
+      throw unlike(segment, `it holds ${base} to ${end}, the manifest says ${segment.base} to ${segment.end}`);
     for (let at = from; at < segment.end; ) {
       const { bytes, next } = await opened.read(at, { maxBytes: READ_BYTES });
       if (bytes.length > 0) yield bytes;
@@ -58,4 +58,10 @@ async function* batchesOf(reader: ArchiveReader, segment: ArchivedSegment, from:
   } finally {
     await opened.close();
   }
+}
+
+/** The segment is not what the manifest says it is. */
+export function unlike({ id }: ArchivedSegment, what: string): StorageError {
+  const hint = 'Bring what the manifest names back from a version or a copy of the store';
+  return new StorageError('CORRUPT', what, { where: id, hint });
 }

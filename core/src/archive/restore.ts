@@ -6,14 +6,14 @@
 import { NO_ARCHIVE, type TopicSettings } from '../adapter.ts';
 import { metaOfInstance } from '../engine/scoped-meta.ts';
 import type { ArchiveReader } from '../engine.ts';
-import { RobustError, StorageError } from '../errors.ts';
+import { isStorageError, RobustError, StorageError } from '../errors.ts';
 import type { Meta, MetaMutation } from '../meta/port.ts';
 import { type RowCodec, rowCodec } from '../meta/row.ts';
 import { headCodec, headKey, liveKey, segmentCodec, segmentKey } from '../shard/chain.ts';
 import { mergeOverrides } from '../topics/settings.ts';
 import { topicCodec, topicKey } from '../topics/table.ts';
 import type { Clock, Random } from '../world.ts';
-import type { ArchivedTopic, ArchiveManifest } from './manifest.ts';
+import type { ArchivedSegment, ArchivedTopic, ArchiveManifest } from './manifest.ts';
 import { type ManifestRow, manifestKey, manifestRowCodec } from './manifest-row.ts';
 import { manifestNumbers } from './open-archive.ts';
 import { type RestoredChain, restoredChain } from './restored-chain.ts';
@@ -71,6 +71,7 @@ const noteCodec: RowCodec<Note> = rowCodec('N', 1, ({ cluster, manifest, instanc
 /** Rows of one commit. */
 const MAX_ROWS = 100;
 const ADOPTED_AT_ONCE = 1000;
+const OPENED_AT_ONCE = 16;
 
 /** @throws RESTORE_UNFINISHED */
 export async function refuseHalfRestored(meta: Meta): Promise<void> {
@@ -85,8 +86,8 @@ export async function restoreArchive(options: RestoreOptions): Promise<RestoreRe
   const { strays, missing } = compareObjects(reader, manifest);
   const later: StrayObject[] = [];
   for await (const object of strays) if (object.isLater) later.push(object);
-  const isThere = ({ place }: { readonly place: Parameters<ArchiveReader['objectOf']>[0] }): boolean =>
-    !missing.has(reader.objectOf(place));
+  const gone = await goneOf(options, missing);
+  const isThere = ({ id }: ArchivedSegment): boolean => !gone.has(id);
   const incarnation = await adoptAll(options, isThere);
   const elapsedMs = options.clock.wall() - manifest.writtenAt;
   await putNumbers(options);
@@ -132,12 +133,30 @@ async function begin({ meta, random, manifest, instance, reader }: RestoreOption
   return false;
 }
 
+/** A listing may lag: what it does not show is `missing`, and gone only when it can not be opened either. */
+async function goneOf({ reader, manifest }: RestoreOptions, missing: ReadonlySet<string>): Promise<Set<string>> {
+  const doubtful = segmentsIn(manifest).filter(({ place }) => missing.has(reader.objectOf(place)));
+  const gone = new Set<string>();
+  const look = async ({ id, place }: ArchivedSegment): Promise<void> => {
+    try {
+      await (await reader.openReader(place)).close();
+    } catch (error) {
+      if (isStorageError(error, 'SEGMENT_LOST')) gone.add(id);
+      // damaged, it is there: whoever reads it is told
+      else if (!isStorageError(error, 'CORRUPT')) throw error;
+    }
+  };
+  for (let at = 0; at < doubtful.length; at += OPENED_AT_ONCE)
+    await Promise.all(doubtful.slice(at, at + OPENED_AT_ONCE).map(look));
+  return gone;
+}
+
 async function adoptAll(
   { meta, manifest, reader, instance }: RestoreOptions,
-  isThere: (segment: ArchivedTopic['shards'][number]['segments'][number]) => boolean,
+  isThere: (segment: ArchivedSegment) => boolean,
 ): Promise<string> {
   const scoped = metaOfInstance(meta, instance);
-  const segments = manifest.topics.flatMap(({ shards }) => shards.flatMap((shard) => shard.segments.filter(isThere)));
+  const segments = segmentsIn(manifest).filter(isThere);
   let { incarnation } = await reader.adopt(scoped, segments.slice(0, ADOPTED_AT_ONCE));
   for (let at = ADOPTED_AT_ONCE; at < segments.length; at += ADOPTED_AT_ONCE)
     ({ incarnation } = await reader.adopt(scoped, segments.slice(at, at + ADOPTED_AT_ONCE)));
@@ -219,6 +238,10 @@ function reportOf({ head, rows }: RestoredChain, shard: number): RestoredShard {
     bytes: there.reduce((sum, row) => sum + row.bytes, 0),
     holes: rows.filter(({ state }) => state === 'LOST').map(({ base, end }) => ({ base, end })),
   };
+}
+
+function segmentsIn({ topics }: ArchiveManifest): ArchivedSegment[] {
+  return topics.flatMap(({ shards }) => shards.flatMap(({ segments }) => segments));
 }
 
 function unfinished({ cluster, manifest, instance }: Note): RobustError {

@@ -1,5 +1,6 @@
 /** What waits to be moved, what is on its way, what lies in archives: for people and for metrics. */
 import { NO_ARCHIVE } from '../adapter.ts';
+import { type ToldError, toldError } from '../errors.ts';
 import type { SegmentRow } from '../shard/chain.ts';
 import { homeOf } from '../shard/homes.ts';
 import type { ShardLog } from '../shard/log.ts';
@@ -30,12 +31,7 @@ export interface ShardArchiveStatus {
     readonly bytes: number;
     readonly ofBytes: number;
   };
-  readonly failed?: {
-    readonly to: string;
-    readonly code: string;
-    readonly message: string;
-    readonly retryInMs: number;
-  };
+  readonly failed?: ToldError & { readonly to: string; readonly retryInMs: number };
   readonly archived: Amount;
   /** Copies that stay near for readers. */
   readonly copies: Amount;
@@ -77,8 +73,7 @@ function shardStatus(log: ShardLog): ShardArchiveStatus | undefined {
       : {
           failed: {
             to: trouble.to,
-            code: trouble.error.code,
-            message: trouble.error.message,
+            ...toldError(trouble.error),
             retryInMs: Math.max(0, Math.round(trouble.until - environment.clock.monotonic())),
           },
         }),

@@ -1,8 +1,8 @@
 /** Is everything there that the newest manifest names, and as it says? Reads every byte; changes nothing. */
 import type { ArchiveReader } from '../engine.ts';
-import { StorageError } from '../errors.ts';
+import type { StorageError } from '../errors.ts';
 import type { ArchivedSegment, ArchiveManifest } from './manifest.ts';
-import { checkSegment } from './read-segments.ts';
+import { checkSegment, unlike } from './read-segments.ts';
 
 export type Finding =
   /** A segment was read; `error` when something is wrong with it. */
@@ -24,12 +24,15 @@ export interface StrayObject {
   readonly isLater: boolean;
 }
 
+/** @throws STORE_UNAVAILABLE and the like when the store does not let it look */
 export async function* verifyArchive(reader: ArchiveReader, manifest: ArchiveManifest): AsyncGenerator<Finding> {
   for (const { name: topic, shards } of manifest.topics)
     for (const { shard, segments } of shards)
       for (const [index, segment] of segments.entries()) {
         const overlaps = segment.base < (segments[index - 1]?.end ?? 0);
-        const error = overlaps ? overlap(segment) : await checkSegment(reader, segment);
+        const error = overlaps
+          ? unlike(segment, 'it begins before the one in front of it ends')
+          : await checkSegment(reader, segment);
         yield { kind: 'segment', topic, shard, segment, error };
       }
   const { strays } = compareObjects(reader, manifest);
@@ -57,8 +60,4 @@ export function compareObjects(
     }
   }
   return { strays: strays(), missing };
-}
-
-function overlap(segment: ArchivedSegment): StorageError {
-  return new StorageError('CORRUPT', 'it begins before the one in front of it ends', { where: segment.id });
 }

@@ -11,7 +11,7 @@ export async function giveUpUnreadable(log: ShardLog): Promise<void> {
     if (await isReadable(log, row)) continue;
     if (await makeHole(log, row)) await log.recorder.deleteUnused(row);
   }
-  log.damage = undefined;
+  log.forgetDamage();
 }
 
 async function isReadable(log: ShardLog, row: SegmentRow): Promise<boolean> {

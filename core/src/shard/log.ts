@@ -54,8 +54,9 @@ export class ShardLog implements DispatchHost {
   deleting: SegmentRow[] = [];
   open: OpenSegment | undefined;
   logStart = 0;
-  /** What a read found wrong with sealed data: the shard goes on, a person should know. */
-  damage: StorageError | undefined;
+  #damage: StorageError | undefined;
+  /** Segments of which the log of the node has been told. */
+  readonly #toldDamaged = new Set<string>();
   /** The operator has given up what can't be recovered. */
   acceptLoss = false;
   /** Leftovers of copies that an earlier process did not finish are gone. */
@@ -163,7 +164,21 @@ export class ShardLog implements DispatchHost {
   /** What is wrong with the shard, for a person. */
   get trouble(): StorageError | undefined {
     if (this.#phase === 'stopped') return undefined;
-    return this.unavailable ?? this.store.trouble ?? this.#dispatcher.trouble ?? this.damage;
+    return this.unavailable ?? this.store.trouble ?? this.#dispatcher.trouble ?? this.#damage;
+  }
+
+  /** A read has found something wrong with sealed data: the shard goes on, a person should know. */
+  damaged({ id }: SegmentRow, error: StorageError): void {
+    this.#damage = error;
+    if (this.#toldDamaged.has(id)) return;
+    this.#toldDamaged.add(id);
+    this.environment.logger.error({ shard: this.where, segment: id, err: error }, 'a segment can not be read');
+  }
+
+  /** It is about to be looked at again. */
+  forgetDamage(): void {
+    this.#damage = undefined;
+    this.#toldDamaged.clear();
   }
 
   #needsPerson(): boolean {

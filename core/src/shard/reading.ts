@@ -106,7 +106,7 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
     } catch (error) {
       const gone = isStorageError(error, 'SEGMENT_UNKNOWN', 'SEGMENT_LOST', 'CLOSED');
       if (!gone || attempt >= MAX_CHAIN_READS) {
-        if (isStorageError(error, 'CORRUPT', 'SEGMENT_UNKNOWN', 'SEGMENT_LOST')) log.damage = error;
+        if (isStorageError(error, 'CORRUPT', 'SEGMENT_UNKNOWN', 'SEGMENT_LOST')) log.damaged(row, error);
         throw error;
       }
       // replaced, or dropped by retention, between the look at the chain and the read

@@ -1,11 +1,13 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type ArchiveReader,
   type Finding,
   type Meta,
   type RestoreReport,
   refuseHalfRestored,
   restoreArchive,
+  StorageError,
   systemClock,
   systemRandom,
   verifyArchive,
@@ -26,8 +28,8 @@ async function archived(): Promise<ShelfWorld> {
   return world;
 }
 
-async function restore(meta: Meta): Promise<RestoreReport> {
-  const reader = await world.archive();
+async function restore(meta: Meta, own: Partial<ArchiveReader> = {}): Promise<RestoreReport> {
+  const reader = { ...(await world.archive()), ...own };
   const options = { clock: systemClock, random: systemRandom, engines: new Set(['hot', 'cold']), defaultEngine: 'hot' };
   return restoreArchive({ ...options, meta, reader, manifest: await world.manifest(), instance: 'cold' });
 }
@@ -125,6 +127,40 @@ describe('A restore', () => {
     const report = await restore(world.meta);
     expect(report.later.map(({ name }) => name)).toEqual(['seg/somebody-s']);
     expect(last?.end).toBe(6);
+  });
+});
+
+describe('A restore from a store whose listing lags', () => {
+  const nothing = { objects: async function* () {} };
+
+  it('serves what the listing does not show yet', async () => {
+    await archived();
+    await world.loseAllButArchive();
+    const report = await restore(world.meta, nothing);
+    expect(report.topics[0]?.shards[0]?.holes).toMatchObject([{ base: 6 }]);
+    await world.start();
+    expect(await world.read()).toEqual(values(0, 6));
+  });
+
+  it('goes without what can not be opened either', async () => {
+    await archived();
+    await world.stop();
+    const segments = (await world.manifest()).topics[0]?.shards[0]?.segments ?? [];
+    const [first] = segments;
+    await rm(join(await segmentFiles(), first?.id ?? ''));
+    await world.loseAllButArchive();
+    const [shard] = (await restore(world.meta, nothing)).topics[0]?.shards ?? [];
+    expect(shard?.segments).toBe(segments.length - 1);
+    expect(shard?.logStart).toBeGreaterThanOrEqual(first?.end ?? 0);
+  });
+
+  it('changes nothing when it can not tell', async () => {
+    await archived();
+    await world.loseAllButArchive();
+    const trouble = new StorageError('STORE_UNAVAILABLE', 'no answer');
+    const openReader = () => Promise.reject(trouble);
+    await expect(restore(world.meta, { ...nothing, openReader })).rejects.toBe(trouble);
+    expect((await restore(world.meta)).topics[0]?.shards[0]?.holes).toMatchObject([{ base: 6 }]);
   });
 });
 

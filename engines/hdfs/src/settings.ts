@@ -31,7 +31,12 @@ export function objectSettings(settings: HdfsSettings): HdfsSettings & ObjectSet
 
 const { uploads: _uploads, partBytes: _partBytes, partsAtOnce: _partsAtOnce, ...shared } = OBJECT_PROPERTIES;
 
-const price = (description: string): JsonSchema => ({ type: 'number', minimum: 0, default: 0, description });
+const price = (description: string, fallback = 0): JsonSchema => ({
+  type: 'number',
+  minimum: 0,
+  default: fallback,
+  description,
+});
 
 export const SETTINGS_SCHEMA: JsonSchema = {
   type: 'object',
@@ -88,11 +93,11 @@ export const SETTINGS_SCHEMA: JsonSchema = {
       additionalProperties: false,
       default: {},
       description:
-        'What the store costs, in any currency, for `robust-server cost` and the metrics: nothing by default',
+        'What the store costs, in any currency, for `robust-server cost` and the metrics; by default three copies on disks of AWS (st1, us-east-1), in US dollars, and no request',
       properties: {
         per1000Puts: price('1,000 writes: of a file, behind a file, of a part of a large one'),
         per1000Gets: price('1,000 reads'),
-        perGbMonth: price('Storage of 1 GB for a month, all of its copies together'),
+        perGbMonth: price('Storage of 1 GB for a month, all of its copies together', 0.135),
         perGbRead: price('1 GB read'),
       },
     },

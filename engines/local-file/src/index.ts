@@ -2,9 +2,9 @@
  * Segments on a disk of this node. One write-ahead log for all of them is where appends become durable, in groups, by a thread of its
  * own; segment files are written behind it, and are what is read. `docs/decisions` has the reasons.
  */
-import { defineEngine, ENGINE_API_VERSION, type EngineDefinition } from '@robustmq/core';
+import { defineEngine, ENGINE_API_VERSION, type EngineDefinition, keptBytes, roomForecast } from '@robustmq/core';
 import { openLocalFile } from './open.ts';
-import { type LocalFileSettings, MAX_BATCH_BYTES, SETTINGS_SCHEMA } from './settings.ts';
+import { DEFAULT_SETTINGS, type LocalFileSettings, MAX_BATCH_BYTES, SETTINGS_SCHEMA } from './settings.ts';
 
 export type { LocalFileSettings } from './settings.ts';
 
@@ -15,6 +15,10 @@ export const localFile: EngineDefinition<Partial<LocalFileSettings>> = defineEng
   configSchema: SETTINGS_SCHEMA,
   capabilities: { durability: 'fsync', placement: 'node', append: true, maxBatchBytes: MAX_BATCH_BYTES },
   open: openLocalFile,
+  forecast: (config, load) => {
+    const { walFileBytes, walFiles, prices } = { ...DEFAULT_SETTINGS, ...config };
+    return roomForecast(keptBytes(load) + load.nodes * walFiles * walFileBytes, prices.perGbMonth);
+  },
 });
 
 export default localFile;

@@ -12,6 +12,8 @@ export interface LocalFileSettings {
   readonly tailBytes: number;
   readonly indexIntervalBytes: number;
   readonly maxOpenFiles: number;
+  /** For forecasts. */
+  readonly prices: { readonly perGbMonth: number };
 }
 
 const MiB = 1024 * 1024;
@@ -30,6 +32,7 @@ export const DEFAULT_SETTINGS: LocalFileSettings = {
   tailBytes: 64 * MiB,
   indexIntervalBytes: 64 * 1024,
   maxOpenFiles: 2048,
+  prices: { perGbMonth: 0.08 },
 };
 
 export const SETTINGS_SCHEMA: JsonSchema = {
@@ -89,9 +92,27 @@ export const SETTINGS_SCHEMA: JsonSchema = {
       default: DEFAULT_SETTINGS.maxOpenFiles,
       description: 'Segment files that are kept open',
     },
+    prices: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'What the disk costs, in any currency, for `robust-server cost`',
+      properties: {
+        perGbMonth: {
+          type: 'number',
+          minimum: 0,
+          default: DEFAULT_SETTINGS.prices.perGbMonth,
+          description: '1 GB for a month; by default of an SSD volume of AWS (gp3, us-east-1), in US dollars',
+        },
+      },
+    },
   },
 };
 
-function size(name: keyof LocalFileSettings, minimum: number, description: string): JsonSchema {
+function size(
+  name: Exclude<keyof LocalFileSettings, 'dir' | 'prices'>,
+  minimum: number,
+  description: string,
+): JsonSchema {
   return { type: 'integer', minimum, maximum: 2 ** 30, default: DEFAULT_SETTINGS[name], description };
 }

@@ -43,6 +43,12 @@ const CLUSTER = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const HOLDS_SEGMENTS = /^[0-9a-f]{4}\/(seg|log)\//;
 /** Lives are counted from 1, so this one is over. */
 const LIFE_OF_ADOPTED = '0-0';
+/**
+ * A LIST may lag, and a manifest that it does not show yet is the one that counts. So above the highest one each number is asked for, until so many in a row are
+ * not there: those of writes that failed are never used again, and old manifests are deleted.
+ */
+const LOOKED_AHEAD = 256;
+const LOOKED_AT_ONCE = 32;
 /** Rows in one round trip to Meta. */
 const ADOPTED_AT_ONCE = 50;
 
@@ -120,6 +126,10 @@ class ObjectArchive implements ArchiveReader {
     for await (const { key } of this.#list(prefix, this.#names.keyOf(manifestObject(after)))) {
       const number = Number(key.slice(prefix.length));
       if (Number.isSafeInteger(number)) numbers.push(number);
+      if (numbers.length >= limit) return numbers;
+    }
+    for await (const number of this.#manifestsAbove(numbers.at(-1) ?? after)) {
+      numbers.push(number);
       if (numbers.length >= limit) break;
     }
     return numbers;
@@ -128,8 +138,12 @@ class ObjectArchive implements ArchiveReader {
   async readManifest(number: number): Promise<Uint8Array> {
     const key = this.#names.keyOf(manifestObject(number));
     const found = await this.#store.head(key);
-    if (found === undefined) throw new StorageError('IO_ERROR', 'There is no such manifest', { where: key });
-    return this.#store.getRange(key, 0, found.bytes);
+    if (found === undefined)
+      throw new StorageError('IO_ERROR', 'There is no such manifest', {
+        where: `${this.#store.where}, ${key}`,
+        hint: 'archive ls --manifests shows which there are, and --manifest names another one',
+      });
+    return found.bytes === 0 ? new Uint8Array(0) : this.#store.getRange(key, 0, found.bytes);
   }
 
   async openReader(place: ArchivePlace): Promise<SegmentReader> {
@@ -201,6 +215,19 @@ class ObjectArchive implements ArchiveReader {
         },
       ],
     };
+  }
+
+  async *#manifestsAbove(from: number): AsyncGenerator<number> {
+    for (let next = from + 1, highest = from; next <= highest + LOOKED_AHEAD; next += LOOKED_AT_ONCE) {
+      const numbers = Array.from({ length: LOOKED_AT_ONCE }, (_, i) => next + i);
+      const found = await Promise.all(
+        numbers.map((number) => this.#store.head(this.#names.keyOf(manifestObject(number)))),
+      );
+      for (const number of numbers.filter((_, i) => found[i] !== undefined)) {
+        yield number;
+        highest = number;
+      }
+    }
   }
 
   async *#list(prefix: string, from?: string): AsyncGenerator<ListedObject> {

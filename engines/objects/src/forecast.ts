@@ -2,7 +2,7 @@
  * What a load will cost, before it is there: the requests of one hour, made by the same rules that the engine follows. Write-ahead objects by `pace.ts` and the budget, in a
  * made-up hour; images by the sizes of `images.ts` and `compaction.ts`; prices by `meter.ts`. A forecast, not a promise: retries, failovers and readers come on top.
  */
-import type { Clock, EngineForecast, ForecastLoad } from '@robustmq/core';
+import { type Clock, type EngineForecast, type ForecastLoad, keptBytes, roomForecast } from '@robustmq/core';
 import { SHARE_AFTER_MS, SHARE_BYTES } from './compaction.ts';
 import { SMALL_IMAGE_BYTES } from './images.ts';
 import { flushDelay } from './log/pace.ts';
@@ -13,7 +13,6 @@ import { priceOf } from './store/meter.ts';
 
 const HOUR_MS = 3_600_000;
 const MONTH_HOURS = 730;
-const GB = 1e9;
 /** What a PUT of a write-ahead object takes: enough for a forecast, since eight are on their way at once. */
 const UPLOAD_MS = 100;
 /** Of what is archived core reads the end and the state before it lets go of its own copy. */
@@ -34,13 +33,11 @@ export function forecast(settings: ObjectSettings, load: ForecastLoad): EngineFo
   const getsPerHour = Math.min(images.gets, mostGets) * load.nodes;
   const { prices } = settings;
   const requests = putsPerHour * priceOf('PUT', prices) + getsPerHour * priceOf('GET', prices);
-  const storedBytes = (load.bytesPerSecond * load.retentionMs) / 1000;
   return {
+    ...roomForecast(keptBytes(load), prices.perGbMonth),
     putsPerHour: Math.round(putsPerHour),
     getsPerHour: Math.round(getsPerHour),
-    storedBytes,
     requestsPerMonth: requests * MONTH_HOURS,
-    storagePerMonth: (storedBytes / GB) * prices.perGbMonth,
     isThrottled: log.isThrottled || putsPerNode > mostPuts || images.gets > mostGets,
   };
 }

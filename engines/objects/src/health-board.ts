@@ -1,4 +1,4 @@
-import type { EngineHealth, StorageError } from '@robustmq/core';
+import { describeError, type EngineHealth, type StorageError } from '@robustmq/core';
 
 const WELL: EngineHealth = { status: 'ok', detail: '' };
 const WORST: readonly EngineHealth['status'][] = ['failed', 'full', 'pressure'];
@@ -24,6 +24,6 @@ export class HealthBoard {
   }
 }
 
-function failedBy({ code, message, hint }: StorageError): EngineHealth {
-  return { status: 'failed', detail: `${code}: ${message}${hint === undefined ? '' : `. ${hint}`}` };
+function failedBy(error: StorageError): EngineHealth {
+  return { status: 'failed', detail: describeError(error) };
 }

@@ -1,7 +1,9 @@
 import {
   type ArchiveReader,
+  type Clock,
   type EngineContext,
   type Meta,
+  type Random,
   type StorageEngine,
   silentLogger,
   systemClock,
@@ -9,7 +11,7 @@ import {
 } from '@robustmq/core';
 import { forEachBatch } from '@robustmq/core/batch';
 import { MemoryMeta, SeededRandom } from '@robustmq/core/testing';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openObjectArchive } from '../src/archive.ts';
 import { openObjects } from '../src/open.ts';
 import { batch } from './batches.ts';
@@ -172,4 +174,50 @@ it('asks which cluster when there are several, and says when there is none', asy
   const archive = await archiveOf(bucket, second.engine.incarnation);
   expect(archive.cluster).toBe(second.engine.incarnation);
   await archive.close();
+});
+
+describe('On a store whose LIST lags', () => {
+  /** Shows what was put before the last `settle`. */
+  function lagging(): { readonly bucket: Bucket; settle(): void } {
+    let now = 0;
+    const clock: Clock = { ...systemClock, monotonic: () => now };
+    const slowest: Random = { next: () => 1, uuid: () => random.uuid() };
+    return { bucket: new Bucket({ clock, random: slowest, staleListMs: 1 }), settle: () => void now++ };
+  }
+
+  async function listing(shown: readonly number[], notShown: readonly number[], gone: readonly number[] = []) {
+    const { bucket, settle } = lagging();
+    const { engine, shelf } = await filled(bucket);
+    for (const number of shown) await shelf.putManifest(number, Buffer.from(`manifest ${number}`));
+    settle();
+    for (const number of notShown) await shelf.putManifest(number, Buffer.from(`manifest ${number}`));
+    for (const number of gone) await shelf.deleteManifest(number);
+    await engine.close();
+    return await archiveOf(bucket);
+  }
+
+  it.each([
+    ['the next ones', [1, 2], [3, 4], [1, 2, 3, 4]],
+    ['one behind numbers that were taken in vain', [1, 2], [258], [1, 2, 258]],
+    ['one behind another', [1], [200, 400], [1, 200, 400]],
+    ['the first ones', [], [2, 3], [2, 3]],
+  ])('finds %s', async (_, shown, notShown, all) => {
+    const archive = await listing(shown, notShown);
+    expect(await archive.manifests({ limit: 1000 })).toEqual(all);
+    expect(await archive.manifests({ after: all[0] ?? 0, limit: 1 })).toEqual(all.slice(1, 2));
+    await archive.close();
+  });
+
+  it('finds the newest when all that it shows is deleted', async () => {
+    const archive = await listing([1, 2, 3], [20, 21], [1, 2, 3]);
+    expect((await archive.manifests({ limit: 1000 })).at(-1)).toBe(21);
+    await expect(archive.readManifest(3)).rejects.toMatchObject({ hint: expect.stringContaining('--manifests') });
+    await archive.close();
+  });
+
+  it('stops to look when 256 numbers in a row are not there', async () => {
+    const archive = await listing([1], [2000]);
+    expect(await archive.manifests({ limit: 1000 })).toEqual([1]);
+    await archive.close();
+  });
 });

@@ -1,3 +1,4 @@
+import { MessageChannel } from 'node:worker_threads';
 import {
   type ArchiveManifest,
   type ArchiveReader,
@@ -35,18 +36,25 @@ export async function withReader<T>(call: Call, run: (opened: Omit<Store, 'manif
   const config = await configure(call);
   const engine = archiveIn(config, flags.get('engine'));
   const cluster = flags.get('cluster');
-  const reader = await openArchive(engine.definition, engine.name, {
-    config: engine.config,
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-    signal: io.signal,
-    ...(cluster === undefined ? {} : { cluster }),
-  });
+  // an engine's timers keep no process alive: while it waits for its next try, this one would end without a word
+  const { port1: alive } = new MessageChannel();
+  alive.ref();
   try {
-    return await run({ config, instance: engine.name, reader });
+    const reader = await openArchive(engine.definition, engine.name, {
+      config: engine.config,
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+      signal: io.signal,
+      ...(cluster === undefined ? {} : { cluster }),
+    });
+    try {
+      return await run({ config, instance: engine.name, reader });
+    } finally {
+      await reader.close();
+    }
   } finally {
-    await reader.close();
+    alive.close();
   }
 }
 

@@ -1,4 +1,4 @@
-import { RobustError } from '@robustmq/core';
+import { describeError, RobustError, toldError } from '@robustmq/core';
 import { ConfigError, didYouMean } from '@robustmq/core/config';
 import { VERSION } from '../version.ts';
 import { overview, verbHelp } from './help.ts';
@@ -67,14 +67,12 @@ function errorText(error: unknown): string {
   }
   if (!(error instanceof RobustError))
     return `INTERNAL: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`;
-  const { code, message, hint } = error as RobustError;
-  return `${code}: ${message}${hint === undefined ? '' : `. ${hint}`}\n`;
+  return `${describeError(error)}\n`;
 }
 
 function errorJson(error: unknown): object {
   if (!(error instanceof RobustError)) return { code: 'INTERNAL', message: String(error) };
-  const { code, message, hint } = error as RobustError;
   const issues =
     error instanceof ConfigError && error.name === 'ConfigError' ? { issues: (error as ConfigError).issues } : {};
-  return { code, message, ...(hint === undefined ? {} : { hint }), ...issues };
+  return { ...toldError(error as RobustError), ...issues };
 }

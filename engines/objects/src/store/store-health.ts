@@ -1,4 +1,4 @@
-import type { Clock, EngineHealth, StorageError, Timer } from '@robustmq/core';
+import { type Clock, describeError, type EngineHealth, type StorageError, type Timer } from '@robustmq/core';
 import type { StoreTrouble } from './port.ts';
 
 /** Requests that fail and are well again together: who may not write may still read. */
@@ -76,7 +76,7 @@ export class StoreHealth {
     const health: EngineHealth =
       worst === undefined
         ? { status: 'ok', detail: '' }
-        : { status: worst.code === 'DISK_FULL' ? 'full' : 'failed', detail: detailOf(worst) };
+        : { status: worst.code === 'DISK_FULL' ? 'full' : 'failed', detail: describeError(worst) };
     const told = `${health.status} ${health.detail}`;
     if (told === this.#told) return;
     this.#told = told;
@@ -100,8 +100,4 @@ export class StoreHealth {
     this.#checking = false;
     this.#arm();
   }
-}
-
-function detailOf({ code, message, hint }: StorageError): string {
-  return `${code}: ${message}${hint === undefined ? '' : `. ${hint}`}`;
 }

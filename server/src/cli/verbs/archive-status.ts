@@ -1,4 +1,10 @@
-import type { Amount, ArchiveStatus, ManifestStatus, ShardArchiveStatus } from '@robustmq/core';
+import {
+  type Amount,
+  type ArchiveStatus,
+  type ManifestStatus,
+  messageWithHint,
+  type ShardArchiveStatus,
+} from '@robustmq/core';
 import { formatUnit } from '@robustmq/core/config';
 import { ARCHIVE } from '../../admin/archive-routes.ts';
 import { AdminClient } from '../admin-client.ts';
@@ -51,12 +57,12 @@ function movingText({ moving }: ShardArchiveStatus): string {
 
 function failedText({ failed }: ShardArchiveStatus): string {
   if (failed === undefined) return '';
-  return `${failed.code}: ${failed.message}; again in ${formatUnit('ms', failed.retryInMs)}`;
+  return `${failed.code}: ${messageWithHint(failed)}; again in ${formatUnit('ms', failed.retryInMs)}`;
 }
 
 function manifestText({ instance, number, writtenAt, segments, bytes, isBehind, error }: ManifestStatus): string {
   const when = number === 0 ? 'none yet' : `number ${number} of ${new Date(writtenAt).toISOString()}`;
   const behind = isBehind && number > 0 ? ', something has changed since' : '';
-  const trouble = error === undefined ? '' : `; ${error.code}: ${error.message}`;
+  const trouble = error === undefined ? '' : `; ${error.code}: ${messageWithHint(error)}`;
   return `Manifest of ${instance}: ${when}${behind}; ${segments} segments, ${formatUnit('bytes', bytes)}${trouble}\n`;
 }

@@ -1,9 +1,17 @@
-import { StorageError, verifyArchive } from '@robustmq/core';
+import { StorageError, type ToldError, toldError, verifyArchive } from '@robustmq/core';
 import { formatUnit } from '@robustmq/core/config';
 import { headline, STORE_FLAGS, withStore } from '../archive-store.ts';
 import { Strays } from '../strays.ts';
 import { table } from '../table.ts';
 import { EXIT, type Verb } from '../verb.ts';
+
+interface Wrong extends ToldError {
+  readonly topic: string;
+  readonly shard: number;
+  readonly segment: string;
+  readonly base: number;
+  readonly end: number;
+}
 
 export const archiveVerify: Verb = {
   name: 'archive verify',
@@ -16,15 +24,7 @@ export const archiveVerify: Verb = {
   run: (call) =>
     withStore(call, archiveVerify, async (store) => {
       const checked = { segments: 0, bytes: 0 };
-      const wrong: {
-        topic: string;
-        shard: number;
-        segment: string;
-        base: number;
-        end: number;
-        code: string;
-        message: string;
-      }[] = [];
+      const wrong: Wrong[] = [];
       const strays = new Strays();
       for await (const finding of verifyArchive(store.reader, store.manifest)) {
         if (call.io.signal.aborted) throw new StorageError('ABORTED', 'the check was interrupted');
@@ -37,7 +37,7 @@ export const archiveVerify: Verb = {
         checked.bytes += segment.bytes;
         if (error === undefined) continue;
         const { id, base, end } = segment;
-        wrong.push({ topic, shard, segment: id, base, end, code: error.code, message: error.message });
+        wrong.push({ topic, shard, segment: id, base, end, ...toldError(error) });
       }
       if (call.flags.has('json'))
         call.io.out(
@@ -60,7 +60,13 @@ export const archiveVerify: Verb = {
         ]);
         if (rows.length > 0) call.io.out(table(['TOPIC', 'SHARD', 'BASE', 'END', 'CODE', 'WHAT'], rows));
         call.io.out(strays.text());
+        for (const line of advice(wrong)) call.io.error(line);
       }
       return wrong.length === 0 ? EXIT.ok : EXIT.failed;
     }),
 };
+
+/** What to do about it, each thing once. */
+function advice(wrong: readonly Wrong[]): Set<string> {
+  return new Set(wrong.map(({ code, hint }) => `${code}: ${hint ?? `robust-server explain ${code} says more`}\n`));
+}

@@ -13,7 +13,7 @@ const MANIFEST_INTERVAL_MS = 60_000;
 interface Line {
   readonly instance: string;
   readonly use: string;
-  /** `written`: topics on it; `archived`: topics elsewhere, archived to it. Undefined: it pays for no request. */
+  /** `written`: topics on it; `archived`: topics elsewhere, archived to it. Undefined: the engine forecasts nothing. */
   readonly how: 'written' | 'archived' | undefined;
   readonly forecast: EngineForecast | undefined;
 }
@@ -32,7 +32,7 @@ export const cost: Verb = {
     json: JSON_FLAG,
   },
   notes: [
-    'It follows the rules that the engine itself follows, at the prices in its settings. Retries, failovers and what consumers read come on top.',
+    'It follows the rules that the engine itself follows, at the prices in its settings (by default list prices of AWS). Retries, failovers, what consumers read and the machines come on top.',
   ],
   async run(call) {
     const config = await configure(call);
@@ -50,7 +50,8 @@ export const cost: Verb = {
     };
     const lines = config.engines.flatMap((engine) => [
       lineOf(engine, { ...load, segmentMs: segment.ms, archived: false }),
-      ...(engine.definition.forecast === undefined
+      // those that say what they hold are what one archives to
+      ...(engine.definition.openArchive === undefined
         ? []
         : [lineOf(engine, { ...load, segmentMs: Math.min(segment.ms, archive.after), archived: true })]),
     ]);
@@ -82,7 +83,7 @@ function textOf(
   });
   const rows = lines.map(({ instance, use, how, forecast }) =>
     forecast === undefined
-      ? [instance, use, '', '0', '0', '0.00', 'not priced: disk or memory of the nodes', 'not priced']
+      ? [instance, use, '', '0', '0', '0.00', 'it names no price', 'not priced']
       : [
           instance,
           use,
@@ -98,7 +99,7 @@ function textOf(
     ...told,
     '\n',
     table(['ENGINE', 'USE', 'TOPICS', 'PUT/H', 'GET/H', 'REQUESTS $/MONTH', 'STORAGE $/MONTH', 'TOTAL $/MONTH'], rows),
-    `\nKept for ${retentionMs < 0 ? 'one year of it' : formatUnit('ms', retentionMs)}. Readers, retries and failovers come on top.\n`,
+    `\nKept for ${retentionMs < 0 ? 'one year of it' : formatUnit('ms', retentionMs)}. Readers, retries, failovers and the machines come on top.\n`,
   ].join('');
 }
 
