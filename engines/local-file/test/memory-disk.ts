@@ -6,6 +6,10 @@ export class MemoryDisk {
   readonly calls: string[] = [];
   /** Paths of files that were there, each time one was opened. */
   readonly opened: string[] = [];
+  /** Of the handles that were given, those that were not closed. */
+  openHandles = 0;
+  /** Of its bytes, how many are said to be free. */
+  free: number = 2 ** 40;
   /** Asked before each step; what it gives is thrown. */
   fault: (call: string) => unknown = () => undefined;
   /** Asked before each step; it goes on when this settles. */
@@ -29,10 +33,12 @@ export class MemoryDisk {
       await this.#step(`unlink ${path}`);
       if (!this.files.delete(path)) throw coded('ENOENT');
     },
+    freeBytes: async () => this.free,
     syncDirectory: (path: string) => this.#step(`syncDirectory ${path}`),
   } as unknown as FileSystem; // what a checkpoint needs of one
 
   #handle(path: string): FileHandle {
+    this.openHandles++;
     const now = (): Buffer => this.files.get(path) ?? Buffer.alloc(0);
     return {
       read: async (into: Uint8Array, at: number, length: number, position: number) =>
@@ -46,7 +52,7 @@ export class MemoryDisk {
       },
       datasync: () => this.#step(`sync ${path}`),
       size: async () => now().length,
-      close: async () => {},
+      close: async () => void this.openHandles--,
     } as unknown as FileHandle; // as above
   }
 
