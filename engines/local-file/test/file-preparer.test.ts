@@ -60,6 +60,13 @@ describe('a file that is prepared for the log', () => {
     expect(await preparer.prepare(PATH)).toBe(true);
   });
 
+  test('is not made where nobody can say how much is free', async () => {
+    const { disk } = world(8192);
+    const fs = { ...disk.fs, freeBytes: () => Promise.reject(coded('EIO')) };
+    expect(await new FilePreparer({ fs, dir: '/w', fileBytes: 8192, reserveBytes: 0 }).prepare(PATH)).toBe(false);
+    expect(disk.calls).toEqual([]);
+  });
+
   test.each(['create', 'write', 'sync new', 'rename', 'syncDirectory'])(
     'leaves nothing behind when it fails: %s',
     async (step) => {

@@ -1,3 +1,4 @@
+import type { FileHandle } from '@robustmq/core';
 import { describe, expect, test } from 'vitest';
 import { FileCache } from '../src/file-cache.ts';
 import { OpenSegment } from '../src/segment/open-segment.ts';
@@ -5,7 +6,7 @@ import { SegmentPaths } from '../src/segment/segment-files.ts';
 import { SegmentLog } from '../src/segment/segment-log.ts';
 import { SparseIndex } from '../src/segment/sparse-index.ts';
 import type { LogFile } from '../src/wal/log-reads.ts';
-import { WriteBack } from '../src/write-back.ts';
+import { syncLog, WriteBack } from '../src/write-back.ts';
 import { batch } from './batches.ts';
 import { coded, MemoryDisk } from './memory-disk.ts';
 
@@ -213,23 +214,31 @@ describe('whoever waits for room', () => {
     await w.nothingIsLost();
   });
 
-  test('goes on as soon as a piece was written, not only when all is', async () => {
+  test('goes on as soon as so many pieces are written that there is room, and no sooner', async () => {
     const w = world({ segmentBytes: 1 << 30, totalBytes: 2 * MIB });
     const a = w.segment('a');
-    let pieces = 0;
-    let hold = (): void => {};
-    w.disk.hold = (call) =>
-      call.startsWith('write') && ++pieces === 2 ? new Promise<void>((resolve) => (hold = resolve)) : undefined;
-    w.commit(a, Math.ceil((4 * MIB) / BATCH));
-    let woken = false;
-    void w.writeBack.room()?.then(() => {
-      woken = true;
-    });
-    await settle();
-    expect([pieces, woken]).toEqual([2, true]);
-    hold();
-    await settle();
-    await w.nothingIsLost();
+    // full again, and again waited for
+    for (let round = 0; round < 2; round++) {
+      const gates: (() => void)[] = [];
+      w.disk.hold = (call) =>
+        call.startsWith('write') ? new Promise<void>((resolve) => gates.push(resolve)) : undefined;
+      w.commit(a, Math.ceil((5 * MIB) / BATCH));
+      const woken: number[] = [];
+      void w.writeBack.room()?.then(() => woken.push(gates.length));
+      await settle();
+      for (let piece = 0; piece < 3; piece++) {
+        expect(w.writeBack.full, `after ${piece}`).toBe(piece < 2);
+        gates[piece]?.();
+        await settle();
+      }
+      // by the second piece: the third was being written then
+      expect(woken).toEqual([3]);
+      w.disk.hold = () => undefined;
+      for (const go of gates) go();
+      await w.writeBack.drain(a);
+      expect(a.failure).toBeUndefined();
+      await w.nothingIsLost();
+    }
   });
 
   test('goes on when a segment is deleted', async () => {
@@ -292,19 +301,19 @@ describe('a write that fails', () => {
     await w.nothingIsLost();
   });
 
-  test('of one does not hold up the others', async () => {
+  test('of some does not hold up the others: each has its turn', async () => {
     const w = world();
     const segments = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => w.segment(id));
-    w.disk.fault = (call) => (call === `write ${of('a')}` ? coded('EIO') : undefined);
+    w.disk.fault = (call) => ([`write ${of('a')}`, `write ${of('b')}`].includes(call) ? coded('EIO') : undefined);
     for (const one of segments.slice(0, 5)) w.commit(one, 4);
     const last = segments[5] as OpenSegment;
     w.commit(last, 1);
     await settle();
-    expect(w.written('a')).toBe(0);
-    // the next that asks has the others written: it has had its turn
+    expect([w.written('a'), w.written('b'), w.writeBack.heldBytes]).toEqual([0, 0, 21 * BATCH]);
+    // the next that asks has the others written
     w.commit(last, 1);
     await settle();
-    expect([w.written('b'), w.writeBack.heldBytes]).toEqual([4, 18 * BATCH]);
+    expect([w.written('c'), w.written('d'), w.writeBack.heldBytes]).toEqual([4, 4, 14 * BATCH]);
     await w.nothingIsLost();
   });
 
@@ -348,6 +357,15 @@ describe('a write that fails', () => {
   });
 });
 
+test('a sync that fails ends the writer, whoever asked for it', async () => {
+  const w = world();
+  const a = w.segment('a');
+  a.unsynced = 5;
+  const file = { datasync: () => Promise.reject(coded('EIO')) } as unknown as FileHandle; // all that is used of it
+  await expect(syncLog(a, file)).rejects.toMatchObject({ code: 'EIO' });
+  expect(a).toMatchObject({ mustRewrite: true, unsynced: 0, failure: { code: 'IO_ERROR', cause: { code: 'EIO' } } });
+});
+
 describe('draining', () => {
   test('ends when all is in the file that was committed when it began', async () => {
     const w = world();
@@ -381,7 +399,7 @@ describe('draining', () => {
   });
 
   test('ends when the segment is deleted, and nothing more is written', async () => {
-    const w = world();
+    const w = world({ segmentBytes: 1 << 30, totalBytes: 1 << 30 });
     const a = w.segment('a');
     w.commit(a, Math.ceil((3 * MIB) / BATCH));
     const { waiting, free } = holding(w.disk, 'write');
