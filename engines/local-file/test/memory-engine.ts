@@ -1,4 +1,4 @@
-import { type Clock, type EngineHealth, silentLogger, systemClock, unreadMetrics } from '@robustmq/core';
+import { type Clock, type EngineHealth, type Metrics, silentLogger, systemClock, unreadMetrics } from '@robustmq/core';
 import { MemoryMeta, SeededRandom } from '@robustmq/core/testing';
 import type { LocalFileEngine } from '../src/engine.ts';
 import { openLocalFile } from '../src/open.ts';
@@ -37,6 +37,7 @@ export async function openInMemory(
     readonly locks?: { held: number };
     readonly logged?: string[];
     readonly seed?: number;
+    readonly metrics?: Metrics;
   } = {},
 ): Promise<InMemory> {
   const health: EngineHealth[] = [];
@@ -54,7 +55,7 @@ export async function openInMemory(
     clock,
     random: new SeededRandom(options.seed ?? 1),
     logger: { ...silentLogger, error: log('error'), warn: log('warn'), info: log('info') },
-    metrics: unreadMetrics,
+    metrics: options.metrics ?? unreadMetrics,
     meta: new MemoryMeta(),
     health: (report) => health.push(report),
     signal: new AbortController().signal,
