@@ -97,6 +97,37 @@ describe('creating', () => {
     }
   });
 
+  test('many at once gives each a number of its own: none gets the data of another', async () => {
+    const disk = new MemoryDisk();
+    const { engine } = await openInMemory(disk);
+    const ids = ['a', 'b', 'c', 'd'];
+    const writers = await Promise.all(ids.map((id) => create(engine, id)));
+    await Promise.all(writers.map((writer, i) => append(writer, 0, 3, 100 + i)));
+    const left = disk.copy();
+    await engine.close();
+    for (const one of [left, disk]) {
+      const again = await openInMemory(one);
+      for (const [i, id] of ids.entries()) {
+        expect(await again.engine.recover(id, { epoch: 2 })).toEqual({ end: 3 });
+        expect(await contentOf(again.engine, id)).toEqual(bytesOf(3, 100 + i));
+      }
+      await again.engine.close();
+    }
+  });
+
+  test('keeps a state in a file before the log lets go of it, though nothing was ever appended', async () => {
+    const disk = new MemoryDisk();
+    const { engine } = await openInMemory(disk);
+    for (const size of [20, 2000]) await create(engine, `a-${size}`, 1, Buffer.alloc(size, 7));
+    await engine.close();
+    const again = await openInMemory(disk);
+    for (const size of [20, 2000]) {
+      expect(await again.engine.recover(`a-${size}`, { epoch: 2 })).toEqual({ end: 0 });
+      expect(Buffer.from(await (await again.engine.openReader(`a-${size}`)).state())).toEqual(Buffer.alloc(size, 7));
+    }
+    await again.engine.close();
+  });
+
   test('that fails leaves no segment', async () => {
     const disk = new MemoryDisk();
     const { engine } = await openInMemory(disk);
@@ -267,6 +298,79 @@ describe('recovering', () => {
   });
 });
 
+test.each([
+  ['was written', 'create /r/segments/a.footer.tmp', true],
+  ['was given its name', 'rename /r/segments/a.footer', true],
+  ['was made durable', 'syncDirectory /r/segments', true],
+  ['became all that there is', 'syncDirectory /r/segments', false],
+])('an epoch that came while the footer %s is not forgotten', async (_, step, waits) => {
+  const disk = new MemoryDisk();
+  const { engine } = await openInMemory(disk, { config: { checkpointBytes: 16_384 } });
+  await (await written(engine, 'a', 2)).seal();
+  await settle();
+  let goOn: (() => void) | undefined;
+  disk.hold = (call) => {
+    if (call !== step) return undefined;
+    disk.hold = () => undefined;
+    return new Promise<void>((resolve) => (goOn = resolve));
+  };
+  // makes a round begin
+  await written(engine, 'other', 3, 9000);
+  await settle();
+  expect(goOn).toBeDefined();
+  const cuts: MemoryDisk[] = [];
+  const recovering = engine.recover('a', { epoch: 5 });
+  if (waits) await recovering;
+  for (let turn = 0; turn < 3; turn++) {
+    goOn?.();
+    expect(await recovering).toEqual({ end: 2 });
+    cuts.push(disk.copy());
+    await settle();
+    await expect(engine.recover('a', { epoch: 4 })).rejects.toMatchObject(none('FENCED'));
+    expect(await contentOf(engine, 'a')).toEqual(bytesOf(2));
+    cuts.push(disk.copy());
+    // and after more rounds, when the log has nothing of it any more
+    await written(engine, `more ${turn}`, 3, 9000);
+    await settle();
+  }
+  await engine.close();
+  for (const [at, left] of [...cuts, disk].entries()) {
+    const again = await openInMemory(left);
+    expect(await contentOf(again.engine, 'a'), `${at}`).toEqual(bytesOf(2));
+    await expect(again.engine.recover('a', { epoch: 4 }), `${at}`).rejects.toMatchObject(none('FENCED'));
+    expect(await again.engine.recover('a', { epoch: 5 })).toEqual({ end: 2 });
+    await again.engine.close();
+  }
+});
+
+test('sealed segments stay sealed though a file of one of them can not be removed', async () => {
+  const disk = new MemoryDisk();
+  const clock = new VirtualClock();
+  const { engine } = await openInMemory(disk, { clock, config: { checkpointBytes: 80_000 } });
+  // the first group makes a round begin
+  await create(engine, 'first');
+  await settle();
+  const ids = ['a', 'b', 'c'];
+  for (const id of ids) await (await written(engine, id, 2)).seal();
+  for (const id of ids) disk.files.set(`/r/segments/${id}.head`, Buffer.alloc(10));
+  let failed = 0;
+  disk.fault = (call) => (call === 'unlink /r/segments/a.head' && failed++ === 0 ? coded('EIO') : undefined);
+  for (let round = 0; round < 4; round++) {
+    await written(engine, `more ${round}`, 5, 15_000);
+    await settle();
+    await clock.advance(1000);
+    await settle();
+  }
+  expect(failed).toBe(1);
+  const left = disk.copy();
+  await engine.close();
+  for (const one of [left, disk]) {
+    const again = await openInMemory(one);
+    for (const id of ids) expect(await contentOf(again.engine, id), id).toEqual(bytesOf(2));
+    await again.engine.close();
+  }
+});
+
 describe('reading a sealed segment', () => {
   test('goes on while it leaves the log, and is refused before it is sealed', async () => {
     const disk = new MemoryDisk();
@@ -308,6 +412,11 @@ describe('ingesting', () => {
         await expect(again.engine.ingest(id, { ...INGESTION, uid }, never)).rejects.toMatchObject(
           none('SEGMENT_EXISTS'),
         );
+    // a footer is a segment, though its log is gone
+    const log = disk.files.get('/r/segments/own.log') as Buffer;
+    disk.files.delete('/r/segments/own.log');
+    await expect(again.engine.ingest('own', INGESTION, never)).rejects.toMatchObject(none('SEGMENT_EXISTS'));
+    disk.files.set('/r/segments/own.log', log);
     expect(await again.engine.ingest('a', INGESTION, never)).toEqual(result);
     expect(await contentOf(again.engine, 'a')).toEqual(bytesOf(3));
     await again.engine.close();
@@ -428,6 +537,77 @@ describe('deleting', () => {
     expect(await contentOf(engine, 'a')).toEqual(bytesOf(2));
     expect(await engine.recover('b', { epoch: 2 })).toEqual({ end: 2 });
     await engine.close();
+  });
+
+  test('is the end of it for a checkpoint that had it on its list, and for whoever reads it', async () => {
+    const disk = new MemoryDisk();
+    const clock = new VirtualClock();
+    const { engine } = await openInMemory(disk, { clock, config: { checkpointBytes: 60_000 } });
+    await written(engine, 'first', 1);
+    await settle();
+    // as many as are written at once
+    for (const id of ['x', 'y', 'z']) await written(engine, id, 1);
+    await (await written(engine, 'a', 2)).seal();
+    await engine.ingest('b', INGESTION, chunks(bytesOf(3)));
+    const waiting: (() => void)[] = [];
+    disk.hold = (call) =>
+      /^sync .*segments.[xyz].log/.test(call) ? new Promise<void>((resolve) => waiting.push(resolve)) : undefined;
+    // makes a round begin
+    const more = await written(engine, 'more', 5, 12_000);
+    await settle();
+    expect([waiting.length, disk.files.has('/r/segments/a.log')]).toEqual([3, false]);
+    const readers = [await engine.openReader('a'), await engine.openReader('b')];
+    await readers[1]?.read(0, { maxBytes: 100 });
+    await engine.delete('a');
+    await engine.delete('b');
+    for (const goOn of waiting) goOn();
+    await settle();
+    expect([...disk.files.keys()].filter((path) => /segments.[ab]\./.test(path))).toEqual([]);
+    // that is not in memory
+    await expect(readers[1]?.read(0, { maxBytes: 100 })).rejects.toMatchObject({ code: 'SEGMENT_LOST' });
+    await more.close();
+    await engine.close();
+  });
+
+  test('of an open segment that lies in its file is told to whoever reads it as that, and as no loss', async () => {
+    const disk = new MemoryDisk();
+    const { engine } = await openInMemory(disk, { config: { writeBackBytes: 4096 } });
+    const writer = await written(engine, 'a', 1, 5000);
+    await settle();
+    await writer.seal();
+    const reader = await engine.openReader('a');
+    await engine.delete('a');
+    await expect(reader.read(0, { maxBytes: 100 })).rejects.toMatchObject({ code: 'SEGMENT_UNKNOWN' });
+    await engine.close();
+  });
+
+  test('in the middle of a checkpoint leaves nothing unknown in the log: what is not found was never there', async () => {
+    const disk = new MemoryDisk();
+    const clock = new VirtualClock();
+    const { engine } = await openInMemory(disk, { clock, config: { checkpointBytes: 60_000 } });
+    const writer = await written(engine, 'a', 1);
+    await settle();
+    let goOn: (() => void) | undefined;
+    disk.hold = (call) =>
+      goOn === undefined && call === 'syncDirectory /r/segments'
+        ? new Promise<void>((resolve) => (goOn = resolve))
+        : undefined;
+    await written(engine, 'more', 5, 12_000);
+    await settle();
+    expect(goOn).toBeDefined();
+    // behind the place that the checkpoint names, which will not know of the segment
+    await append(writer, 1, 3);
+    await engine.delete('a');
+    goOn?.();
+    await settle();
+    const left = disk.copy();
+    await engine.close();
+    const place = decodeCheckpoint(left.files.get('/r/checkpoint') as Buffer, '');
+    expect(place?.segments.map(({ id }) => id)).toEqual(['more']);
+    const again = await openInMemory(left);
+    for (const id of ['a', 'never'])
+      await expect(again.engine.openReader(id)).rejects.toMatchObject({ code: 'SEGMENT_UNKNOWN' });
+    await again.engine.close();
   });
 
   test('waits for a write of its bytes that is under way, so that it makes no file anew', async () => {
@@ -601,6 +781,8 @@ test('what is counted: groups, segments, files, bytes in memory and in the log',
   await written(engine, 'b', 1, 5000);
   await settle();
   expect(now()).toMatchObject({ open_segments: 2, open_files: 1 });
+  for (const id of ['a', 'b']) await engine.delete(id);
+  expect(now()).toMatchObject({ open_segments: 0, open_files: 0, tail_bytes: 0 });
   await engine.close();
 });
 

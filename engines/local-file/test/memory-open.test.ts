@@ -1,7 +1,8 @@
 import type { StorageEngine } from '@robustmq/core';
 import { VirtualClock } from '@robustmq/core/testing';
 import { describe, expect, test, vi } from 'vitest';
-import { type Checkpoint, decodeCheckpoint } from '../src/checkpoint.ts';
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../src/checkpoint.ts';
+import { surveyWal } from '../src/wal/survey.ts';
 import { batch } from './batches.ts';
 import { coded, MemoryDisk } from './memory-disk.ts';
 import { openInMemory } from './memory-engine.ts';
@@ -195,6 +196,10 @@ describe('a start', () => {
     expect(await third.engine.recover('b', { epoch: 2 })).toEqual({ end: 2 });
     await written(third.engine, 'c', 2);
     const last = crashedAgain.copy();
+    const { files } = await surveyWal(last.fs, '/r/wal', 0);
+    const sequences = files.map(({ sequence }) => sequence).filter((sequence) => sequence > 0);
+    expect(sequences.length).toBeGreaterThan(2);
+    expect(new Set(sequences).size).toBe(sequences.length);
     await third.engine.close();
     const fourth = await openInMemory(last);
     for (const id of ['a', 'b']) expect(await contentOf(fourth.engine, id)).toEqual(bytesOf(2));
@@ -312,7 +317,6 @@ describe('half a log', () => {
   test('is refused where the checkpoint does not name the files, by the gap between those that are there', async () => {
     const { left, names } = await full();
     const { logFiles: _, ...older } = checkpointOf(left);
-    const { encodeCheckpoint } = await import('../src/checkpoint.ts');
     left.files.set('/r/checkpoint', encodeCheckpoint(older));
     for (const name of names.slice(1, 3)) {
       const disk = left.copy();
@@ -323,6 +327,31 @@ describe('half a log', () => {
     expect(await engine.recover('a', { epoch: 2 })).toEqual({ end: 8 });
     expect(await contentOf(engine, 'a')).toEqual(bytesOf(8, 30_000));
     await engine.close();
+  });
+
+  test('is refused where the file that is read from is gone or shorter than the place in it', async () => {
+    const disk = new MemoryDisk();
+    const { engine } = await openInMemory(disk);
+    await written(engine, 'a', 3);
+    await engine.close();
+    const { logFiles: _, ...older } = checkpointOf(disk);
+    const { offset, sequence } = older.place;
+    expect(offset).toBeGreaterThan(0);
+    const gone = disk.copy();
+    gone.files.set('/r/checkpoint', encodeCheckpoint(older));
+    const { files } = await surveyWal(disk.fs, '/r/wal', 0);
+    const path = files.find((file) => file.sequence === sequence)?.path ?? '';
+    gone.files.delete(path);
+    await refused(gone, `the file with sequence ${sequence} is gone`);
+    const bytes = disk.files.get(path) as Buffer;
+    const short = disk.copy();
+    short.files.set(path, bytes.subarray(0, offset - 1));
+    await refused(short, `has ${offset - 1} bytes, the checkpoint names offset ${offset}`);
+    const just = disk.copy();
+    just.files.set(path, bytes.subarray(0, offset));
+    const again = await openInMemory(just);
+    expect(await again.engine.recover('a', { epoch: 2 })).toEqual({ end: 3 });
+    await again.engine.close();
   });
 
   test('is refused where the checkpoint is gone or damaged', async () => {
@@ -349,6 +378,70 @@ describe('damage in the log', () => {
     const again = await openInMemory(left);
     expect(again.logged.at(-1)).toBe('error: local-file is open, with damage');
     await expect(again.engine.recover('a', { epoch: 2 })).rejects.toMatchObject({ code: 'CORRUPT' });
+    await again.engine.close();
+  });
+
+  test('that nobody can name is damage of whatever is open, and not of what was sealed since', async () => {
+    const disk = new MemoryDisk();
+    const { engine } = await openInMemory(disk);
+    const [a, b, c] = [await create(engine, 'a'), await create(engine, 'b'), await create(engine, 'c')];
+    for (const writer of [b, c]) await writer.append([batch(0)], { base: 0 });
+    await a.append([batch(0, 300)], { base: 0 });
+    await a.append([batch(1, 300)], { base: 1 });
+    await c.append([batch(1)], { base: 1 });
+    await c.seal();
+    const left = disk.copy();
+    await engine.close();
+    const log = left.files.get('/r/wal/000000.wal') as Buffer;
+    const at = log.indexOf('payload of 0;'.repeat(20));
+    log.fill(0xff, at - (at % 4096), at - (at % 4096) + 4096);
+    const again = await openInMemory(left);
+    for (const id of ['a', 'b'])
+      await expect(again.engine.recover(id, { epoch: 2 }), id).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(await contentOf(again.engine, 'c')).toEqual(bytesOf(2));
+    await expect(again.engine.openReader('d')).rejects.toMatchObject({ code: 'SEGMENT_LOST' });
+    await again.engine.close();
+  });
+
+  test.each([
+    ['is there and damaged', (disk: MemoryDisk) => disk.files.set('/r/checkpoint', Buffer.alloc(5)), true],
+    [
+      'is gone, and there are files of segments',
+      (disk: MemoryDisk) => disk.files.set('/r/segments/x.log', Buffer.alloc(5)),
+      true,
+    ],
+    [
+      'is gone, and there are files of the log',
+      (disk: MemoryDisk) => disk.files.set('/r/wal/000003.wal', Buffer.alloc(0)),
+      true,
+    ],
+    ['is gone, and there is nothing else', () => {}, false],
+  ])('tells by whatever is left that there was something when the checkpoint %s', async (_, change, suspect) => {
+    const disk = new MemoryDisk();
+    await (await openInMemory(disk)).engine.close();
+    for (const path of disk.files.keys()) if (!path.endsWith('INSTANCE')) disk.files.delete(path);
+    change(disk);
+    const { engine, logged } = await openInMemory(disk);
+    await expect(engine.openReader('b')).rejects.toMatchObject({ code: suspect ? 'SEGMENT_LOST' : 'SEGMENT_UNKNOWN' });
+    expect(logged.filter((line) => line.includes('checkpoint is gone')).length).toBe(suspect ? 1 : 0);
+    await engine.close();
+  });
+
+  test('is what a directory of segments is that is gone', async () => {
+    const disk = new MemoryDisk();
+    const { engine } = await openInMemory(disk);
+    await (await written(engine, 'a', 2)).seal();
+    await engine.close();
+    const whole = await openInMemory(disk);
+    await expect(whole.engine.openReader('b')).rejects.toMatchObject({ code: 'SEGMENT_UNKNOWN' });
+    expect(whole.logged).toEqual(['info: local-file is open']);
+    await whole.engine.close();
+    for (const path of disk.files.keys()) if (path.startsWith('/r/segments/')) disk.files.delete(path);
+    disk.directories.delete('/r/segments');
+    const again = await openInMemory(disk);
+    for (const id of ['a', 'b'])
+      await expect(again.engine.openReader(id)).rejects.toMatchObject({ code: 'SEGMENT_LOST' });
+    expect(again.logged[0]).toBe('error: the directory of segments is gone');
     await again.engine.close();
   });
 

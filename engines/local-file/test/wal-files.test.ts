@@ -30,9 +30,10 @@ function preparer(done: boolean | (() => boolean)) {
 
 describe('the files that a start has found', () => {
   test('are kept as long as they are needed, and new ones get names that none of them has', () => {
-    const { files, statesOf } = world(4, [found(12, 3, 'used'), found(7, 4, 'used'), found(3, 0, 'free')]);
+    const { files, statesOf } = world(4, [found(3, 0, 'free'), found(7, 4, 'used'), found(12, 3, 'used')]);
     // in the order of what they hold
     expect(statesOf()).toEqual(['12 3 used', '7 4 used']);
+    expect([3, 4, 5].map((sequence) => files.from(sequence).map((file) => file.sequence))).toEqual([[3, 4], [4], []]);
     expect(files.hasFree).toBe(true);
     // written before: its blocks are there
     expect(files.grant()).toEqual({ path: path(3), sequence: 5, zeroedBytes: 8192 });
@@ -135,6 +136,28 @@ describe('what a checkpoint names', () => {
     expect([files.namesFrom(0), files.made]).toEqual([[0, 1].map(walFileName), 2]);
   });
 
+  test('does not count what the thread has jumped over', () => {
+    const { files, statesOf } = world(4);
+    files.grantEmpty();
+    files.grantEmpty();
+    files.entered(6);
+    expect([files.namesFrom(0), files.made]).toEqual([[walFileName(1)], 1]);
+    // what it may hold is read all the same
+    expect(statesOf()).toEqual(['0 5 used', '1 6 used']);
+  });
+
+  test('is not what is being prepared', async () => {
+    const { disk, files } = world(4);
+    let made: Promise<void> | undefined;
+    const { it } = preparer(() => {
+      made = files.makeGranted();
+      return true;
+    });
+    await files.prepare(it);
+    await made;
+    expect(disk.calls).toEqual([]);
+  });
+
   test('are those that have failed, too, as long as they are read, and free ones always', async () => {
     const { files } = world(6, [found(0, 3, 'used'), found(1, 4, 'used'), found(2, 0, 'free')]);
     files.retire(3);
@@ -187,11 +210,12 @@ test('a file that the thread has left is as long as it was written', async () =>
   files.grantEmpty();
   files.grantEmpty();
   files.entered(6);
-  files.left(5, 4096);
+  files.left(6, 4096);
+  files.left(77, 8192);
   await files.release(7);
   expect([files.grant(), files.grant()]).toEqual([
-    { path: path(0), sequence: 7, zeroedBytes: 4096 },
-    { path: path(1), sequence: 8, zeroedBytes: 0 },
+    { path: path(0), sequence: 7, zeroedBytes: 0 },
+    { path: path(1), sequence: 8, zeroedBytes: 4096 },
   ]);
 });
 
