@@ -360,11 +360,17 @@ export class Checkpointer {
     const { table, fs, paths } = this.#options;
     const footers = this.#footers;
     this.#footers = [];
+    const dropped: OpenSegment[] = [];
     for (const segment of footers) {
       if (table.get(segment.id) !== segment || segment.deleted) continue;
+      // whatever fails from here on: as a row of the checkpoint it would be open again
+      segment.hasFooter = true;
+      // recovered meanwhile: the next round writes a footer with that epoch
+      if (segment.dirty) continue;
       table.remove(segment);
-      await removeFile(fs, paths.of(segment.id, 'head'));
+      dropped.push(segment);
     }
+    for (const { id } of dropped) await removeFile(fs, paths.of(id, 'head'));
   }
 }
 

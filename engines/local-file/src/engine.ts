@@ -198,14 +198,13 @@ export class LocalFileEngine implements StorageEngine {
 
   /** Its end is in the footer; only an epoch that is news has to be written down. */
   async #recoverSealed(id: SegmentId, epoch: number): Promise<{ readonly end: number }> {
-    const { ctx, paths, cache, settings, table } = this.#parts;
+    const { ctx, paths, cache, settings } = this.#parts;
     const footer = await this.#footer(id);
     if (footer === undefined) throw await this.#missing(id);
     if (epoch < footer.fencedEpoch) throw this.#higher(id, epoch, footer.fencedEpoch);
     await checkLog(ctx.fs, paths, id, footer.bytes);
     if (epoch === footer.fencedEpoch) return { end: footer.end };
     const segment = await openStored(ctx.fs, paths, cache, id, footer, settings.indexIntervalBytes);
-    table.add(segment);
     await this.#fence(segment, epoch);
     return { end: footer.end };
   }
@@ -215,6 +214,8 @@ export class LocalFileEngine implements StorageEngine {
     const fields = { number: segment.number, epoch, offset: segment.base };
     await wal.write('fence', fields, encodeBody(segment.nonce, segment.id), () => {
       segment.fencedEpoch = Math.max(segment.fencedEpoch, epoch);
+      // a sealed one was in files alone, or is since a checkpoint: until its footer has the epoch, the table does
+      table.add(segment);
       table.touch(segment);
     });
   }

@@ -63,10 +63,9 @@ export async function ingestSegment(
     await fs.syncDirectory(dirname(paths.of(id, 'log')));
     return { bytes, crc };
   } catch (error) {
-    for (const kind of ['footer', 'index', 'log'] as const) {
-      await removeFile(fs, paths.of(id, kind)).catch(() => {});
-      await removeFile(fs, paths.temporary(id, kind)).catch(() => {});
-    }
+    // the footer's other name goes last: after a crash in between it tells that a log and an index are nobody's
+    for (const kind of ['footer', 'log', 'index'] as const) await removeFile(fs, paths.of(id, kind)).catch(() => {});
+    for (const kind of kinds) await removeFile(fs, paths.temporary(id, kind)).catch(() => {});
     throw ioError('Writing the segment failed', `segment ${id}`, error);
   }
 }

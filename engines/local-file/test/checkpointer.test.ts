@@ -609,6 +609,43 @@ describe('the files of a segment', () => {
     expect(w.disk.calls).not.toContain(`unlink ${of('a', 'head')}`);
   });
 
+  test('one that was recovered while its footer was written stays until the footer says so, and no row says that it is open', async () => {
+    const w = world();
+    const a = segment(w, 'a', { sealed: true, state: Buffer.from('x') });
+    w.disk.files.set(of('a', 'head'), Buffer.alloc(1));
+    w.disk.hold = (call) => {
+      if (call !== `syncDirectory ${paths.dir}`) return undefined;
+      a.fencedEpoch = 9;
+      w.table.touch(a);
+      w.disk.hold = () => undefined;
+      return undefined;
+    };
+    await w.checkpointer.run();
+    expect(w.table.get('a')).toBe(a);
+    expect(w.disk.files.has(of('a', 'head'))).toBe(true);
+    expect(await readFooter(w.disk.fs, paths, 'a')).toMatchObject({ fencedEpoch: 3 });
+    expect(w.written()).toMatchObject({ place: DURABLE, segments: [] });
+    await w.checkpointer.run();
+    expect(await readFooter(w.disk.fs, paths, 'a')).toMatchObject({ fencedEpoch: 9 });
+    expect([w.table.get('a'), w.disk.files.has(of('a', 'head'))]).toEqual([undefined, false]);
+  });
+
+  test('those whose footers are durable are no rows of the checkpoint, though a head could not be removed', async () => {
+    const w = world();
+    for (const id of ['a', 'b', 'c']) segment(w, id, { sealed: true, state: Buffer.from('x') });
+    let failed = false;
+    w.disk.fault = (call) => {
+      if (failed || call !== `unlink ${of('a', 'head')}`) return undefined;
+      failed = true;
+      return coded('EIO');
+    };
+    await w.checkpointer.run();
+    expect([failed, w.checkpointer.place]).toEqual([true, PLACE]);
+    await w.checkpointer.run();
+    expect(w.written()).toMatchObject({ place: DURABLE, segments: [] });
+    expect(w.table.size).toBe(0);
+  });
+
   test('a sealed one that was deleted is not taken out twice', async () => {
     const w = world();
     const a = segment(w, 'a', { sealed: true, state: Buffer.from('') });

@@ -163,6 +163,43 @@ describe('open files of segments', () => {
     expect(cache.open).toBe(0);
   });
 
+  test('stay open until the last of those who use them has done, and nobody gets one that is replaced', async () => {
+    const { cache, calls } = begin(4);
+    const goes: (() => void)[] = [];
+    const used = [0, 1].map(() => cache.with('a', false, () => new Promise<void>((resolve) => goes.push(resolve))));
+    await later();
+    cache.forget('a');
+    goes[0]?.();
+    await used[0];
+    await later();
+    expect(calls).toEqual(['open r+ a']);
+    // one that fails closes the new one as little
+    await cache.with('a', false, nothing);
+    const failed = used[1]?.then(() => Promise.reject(new Error('no')));
+    goes[1]?.();
+    await expect(failed).rejects.toThrow('no');
+    await later();
+    expect(calls).toEqual(['open r+ a', 'open r+ a', 'close a']);
+    await cache.with('a', false, nothing);
+    expect(calls).toHaveLength(3);
+  });
+
+  test('are closed when closing is done, those in use, too', async () => {
+    let goOn = (): void => {};
+    const close = () => new Promise<void>((resolve) => (goOn = resolve));
+    const fs = { open: async () => ({ close }) } as unknown as FileSystem; // all that is asked for here
+    const cache = new FileCache(fs, 4);
+    await cache.with('a', false, nothing);
+    let done = false;
+    const closing = cache.close().then(() => {
+      done = true;
+    });
+    await later();
+    expect(done).toBe(false);
+    goOn();
+    await closing;
+  });
+
   test('are opened anew after any failure of theirs', async () => {
     const { cache, calls } = begin(4);
     await expect(cache.with('a', false, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
@@ -187,6 +224,7 @@ describe('open files of segments', () => {
     expect(calls.at(-1)).toBe('open wx+ a');
     disk.fails = coded('EACCES');
     await expect(cache.with('b', true, nothing)).rejects.toMatchObject({ code: 'EACCES' });
+    expect(calls.at(-1)).toBe('open r+ b');
     expect(cache.open).toBe(1);
     await cache.close();
   });

@@ -5,6 +5,7 @@ import type { FileCache } from '../src/file-cache.ts';
 import { SegmentPaths } from '../src/segment/segment-files.ts';
 import { SegmentLog } from '../src/segment/segment-log.ts';
 import { encodeIndexHeader, SparseIndex } from '../src/segment/sparse-index.ts';
+import type { LogFile } from '../src/wal/log-reads.ts';
 import { batch } from './batches.ts';
 
 const BASE = 10;
@@ -23,7 +24,14 @@ interface Stored {
 }
 
 /** Holes between batches, batches of several records, times in no order, and sizes up to more than one step of a scan. */
-function stored(seed: number): Stored[] {
+const made = new Map<number, readonly Stored[]>();
+function stored(seed: number): readonly Stored[] {
+  const before = made.get(seed) ?? make(seed);
+  made.set(seed, before);
+  return before;
+}
+
+function make(seed: number): Stored[] {
   const random = new SeededRandom(seed);
   const all: Stored[] = [];
   let offset = BASE;
@@ -156,6 +164,111 @@ describe('a segment in its file', () => {
   });
 });
 
+/** The first `inFile` batches in the file, those up to `inLog` in a file of the log, four at a time, and the others in memory. */
+function spread(batches: readonly Stored[], inFile: number, inLog: number, end = batches.at(-1)?.next ?? BASE) {
+  const { log, files } = world(batches.slice(0, inFile));
+  // no file before anything is in it
+  if (inFile === 0) files.delete(LOG);
+  const logged = Buffer.concat([Buffer.alloc(1000), ...batches.slice(inFile, inLog).map(({ bytes }) => bytes)]);
+  const state = { beforeRead: async (): Promise<void> => {} };
+  const file = {
+    hold: () => {},
+    release: () => {},
+    read: async (into: Buffer, at: number, length: number, position: number) => {
+      await state.beforeRead();
+      return logged.copy(into, at, position, position + length);
+    },
+  } as unknown as LogFile; // nothing else of it is used
+  let place = 1000;
+  for (let at = inFile; at < inLog; at += 4) {
+    const bytes = Buffer.concat(batches.slice(at, Math.min(inLog, at + 4)).map((one) => one.bytes));
+    log.adopt(bytes, file, place);
+    place += bytes.length;
+  }
+  for (const { bytes, next } of batches.slice(inLog)) log.commit([bytes], next);
+  log.end = end;
+  /** Writes so much of what lies in the log to the file, after which somebody else may have its place in the log. */
+  const move = async (bytes: number): Promise<void> => {
+    const { beforeRead } = state;
+    state.beforeRead = async () => {};
+    const piece = await log.tail.oldestInLog(Buffer.alloc(bytes));
+    state.beforeRead = beforeRead;
+    if (piece === undefined) return;
+    const before = files.get(LOG) ?? Buffer.alloc(0);
+    expect(before.length).toBe(piece.position);
+    files.set(LOG, Buffer.concat([before, piece.bytes]));
+    log.tail.written();
+    const from = 1000 + piece.position - (batches[inFile]?.position ?? 0);
+    logged.fill(0xee, from, from + piece.bytes.length);
+  };
+  return { log, files, state, move };
+}
+
+describe('a segment in its file, in the log, and in memory', () => {
+  test.each([
+    [0, 0],
+    [0, 25],
+    [0, 60],
+    [20, 20],
+    [20, 40],
+    [30, 31],
+    [29, 60],
+    [59, 59],
+  ])('is read across all of them: %i batches in the file, up to %i in the log', async (inFile, inLog) => {
+    const batches = stored(2);
+    const all = Buffer.concat(batches.map(({ bytes }) => bytes));
+    const { log } = spread(batches, inFile, inLog);
+    expect([log.bytes, log.end, log.index.maxTimestamp]).toEqual([
+      all.length,
+      batches.at(-1)?.next,
+      Math.max(...batches.map(({ timestamp }) => timestamp)),
+    ]);
+    await log.loadIndex();
+    expect(log.index.entries).toEqual(world(batches).whole.entries);
+    for (const one of batches)
+      for (const maxBytes of [1, 9000, 1 << 20]) {
+        // one that no read has been at before, and one that goes on
+        for (const of of batches.indexOf(one) % 7 === 0 ? [spread(batches, inFile, inLog).log, log] : [log]) {
+          const { bytes, next } = await of.read(one.base, maxBytes);
+          expect(all.subarray(one.position, one.position + bytes.length).equals(bytes)).toBe(true);
+          const behind = batches.find(({ position }) => position >= one.position + bytes.length);
+          expect(next).toBe(behind === undefined ? log.end : batches[batches.indexOf(behind) - 1]?.next);
+          expect(bytes.length).toBeLessThanOrEqual(Math.max(maxBytes, one.bytes.length));
+        }
+      }
+    for (let timestamp = 0; timestamp <= 1000; timestamp += 50)
+      expect(await log.offsetForTimestamp(timestamp)).toBe(batches.find((one) => one.timestamp >= timestamp)?.base);
+  });
+
+  test.each([1, 2, 5, 1000])(
+    'is read whole though the log is written to the file meanwhile, in %i turns',
+    async (turns) => {
+      const batches = stored(3);
+      const all = Buffer.concat(batches.map(({ bytes }) => bytes));
+      for (const inFile of [0, 10]) {
+        const { log, state, move } = spread(batches, inFile, 50);
+        let left = turns;
+        state.beforeRead = async () => {
+          if (left-- > 0) await move(turns === 1 ? all.length : 3000);
+        };
+        const { bytes, next } = await log.read(BASE, all.length);
+        expect(all.equals(bytes)).toBe(true);
+        expect(next).toBe(log.end);
+        expect(left).toBeLessThan(turns);
+      }
+    },
+  );
+});
+
+test('where the last read ended, a hole that reaches the end is nothing to read', async () => {
+  const batches = stored(1);
+  const last = batches.at(-1);
+  if (last === undefined) throw new Error('there are some');
+  const { log } = world(batches, { end: last.next + 5 });
+  expect((await log.read(last.base, 1)).next).toBe(last.next);
+  expect(await log.read(last.next, 100)).toEqual({ bytes: new Uint8Array(0), next: last.next + 5 });
+});
+
 describe('the index of a segment', () => {
   test('is read once, for all that ask at the same time', async () => {
     const batches = stored(1);
@@ -181,6 +294,17 @@ describe('the index of a segment', () => {
     expect(log.index.entries).toEqual(whole.entries);
     expect(log.index.unloaded).toBe(0);
     expect(log.indexSaved).toBe(0);
+  });
+
+  test('is asked for again after it could not be had', async () => {
+    const { log, files, whole } = world(stored(1));
+    const bytes = files.get(LOG) ?? Buffer.alloc(0);
+    files.delete(INDEX);
+    files.delete(LOG);
+    await expect(log.loadIndex()).rejects.toMatchObject({ code: 'SEGMENT_LOST' });
+    files.set(LOG, bytes);
+    await log.loadIndex();
+    expect(log.index.entries).toEqual(whole.entries);
   });
 
   test('is made again as far as it was saved only: what came since is in memory', async () => {
@@ -261,6 +385,44 @@ describe('a file that somebody else has changed', () => {
       files.delete(INDEX);
       await expect(log.loadIndex()).rejects.toMatchObject(what);
     }
+  });
+
+  test('is told when less than a header is left at its end', async () => {
+    const batches = stored(1);
+    const last = batches.at(-1);
+    if (last === undefined) throw new Error('there are some');
+    const { files } = world(batches);
+    const bytes = Buffer.concat([files.get(LOG) ?? Buffer.alloc(0), Buffer.alloc(30)]);
+    const facts = { base: BASE, end: last.next + 1, bytes: bytes.length, index: new SparseIndex(INTERVAL) };
+    const read = async (_: Buffer, at: number, length: number, position: number) => {
+      return bytes.copy(_, at, position, position + length);
+    };
+    const cache = { with: (_: string, __: boolean, use: (file: FileHandle) => unknown) => use({ read } as never) };
+    const begin = () => new SegmentLog('a', paths, cache as unknown as FileCache, facts);
+    const what = {
+      code: 'CORRUPT',
+      message: expect.stringContaining(`No batch begins at byte ${last.position + last.bytes.length}`),
+    };
+    await expect(begin().read(last.next, 100)).rejects.toMatchObject(what);
+    const log = begin();
+    await log.read(last.base, 1);
+    await expect(log.read(last.next, 100)).rejects.toMatchObject(what);
+  });
+
+  test('is not told of a last batch that is as small as can be', async () => {
+    const [first, small] = [batch(BASE, 300), batch(BASE + 1, 0)];
+    const stored = [
+      { base: BASE, next: BASE + 1, timestamp: 1000 + BASE, bytes: first, position: 0 },
+      { base: BASE + 1, next: BASE + 2, timestamp: 1001 + BASE, bytes: small, position: first.length },
+    ];
+    expect((await world(stored).log.read(BASE + 1, 1)).bytes).toEqual(small);
+    // as the first of what a step reads
+    const cut = 64 * 1024 - 61;
+    const large = [
+      { base: BASE, next: BASE + 1, timestamp: 1000 + BASE, bytes: batch(BASE, cut), position: 0 },
+      { base: BASE + 1, next: BASE + 2, timestamp: 1001 + BASE, bytes: small, position: cut + 61 },
+    ];
+    expect((await world(large).log.read(BASE + 1, 1)).bytes).toEqual(small);
   });
 
   test('is not told of batches of the smallest and the largest size', async () => {

@@ -59,24 +59,24 @@ export class Extents {
   async read(into: Uint8Array, intoOffset: number, position: number, length: number): Promise<void> {
     const end = position + length;
     // those that are let go of meanwhile are read to the end all the same: it is for the caller to look again
-    for (const run of this.#runs.filter((one) => one.end > position && (one.positions[0] ?? end) < end)) {
-      const from = Math.max(position, run.positions[0] ?? position);
-      await readRun(run, into, intoOffset + from - position, from, Math.min(end, run.end));
-    }
+    for (const run of this.#runs.filter((one) => one.end > position && (one.positions[0] ?? end) < end))
+      await readRun(run, into, intoOffset, position, Math.min(end, run.end));
   }
 }
 
+/** Copies what the run has of [from, to), where `into` at `intoOffset` stands for `from`. */
 async function readRun(run: Run, into: Uint8Array, intoOffset: number, from: number, to: number): Promise<void> {
   const { file, positions, places } = run;
+  // of a piece that is none: `to`
   const startOf = (piece: number): number => Math.max(from, positions[piece] ?? to);
   const endOf = (piece: number): number => Math.min(to, positions[piece + 1] ?? run.end);
   const placeOf = (piece: number): number => (places[piece] ?? 0) + startOf(piece) - (positions[piece] ?? 0);
   let span: Buffer | undefined;
-  for (let piece = pieceAt(positions, from); piece < positions.length && startOf(piece) < to; ) {
+  for (let piece = pieceAt(positions, from); startOf(piece) < to; ) {
     const place = placeOf(piece);
     let last = piece;
     let until = place + endOf(piece) - startOf(piece);
-    while (last + 1 < positions.length && startOf(last + 1) < to) {
+    while (startOf(last + 1) < to) {
       const next = placeOf(last + 1);
       const nextUntil = next + endOf(last + 1) - startOf(last + 1);
       if (next < until || next - until > GAP_BYTES || nextUntil - place > SPAN_BYTES) break;

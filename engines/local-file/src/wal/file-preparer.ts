@@ -61,12 +61,13 @@ export class FilePreparer {
         return false;
       }
       await fs.rename(temporary, path);
+      await fs.syncDirectory(dir);
+      return true;
     } catch {
-      await fs.unlink(temporary).catch(() => {});
+      // under whichever name: nobody would write it before the next start, and the next try makes another
+      for (const name of [temporary, path]) await fs.unlink(name).catch(() => {});
       return false;
     }
-    await fs.syncDirectory(dir);
-    return true;
   }
 
   async #zero(path: string): Promise<boolean> {
