@@ -1,28 +1,18 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type CommandResult, command, inFolder } from '../../server/test/node-fixture.ts';
+import { command, inFolder } from '../../server/test/node-fixture.ts';
+import { failsWith, said, VERBS, verbsFail } from './archive-verbs.ts';
 import { archiveIn, configureArchive, fillArchive, placesIn } from './archived.ts';
-import { BIN, readyz, whileRunning } from './bad-store.ts';
+import { readyz, whileRunning } from './bad-store.ts';
 import { answering, HTML, problem, xml } from './s3-answers.ts';
 import { type OwnStore, s3AtHand } from './store-at-hand.ts';
 import { type EngineSettings, Log } from './stress.ts';
 
 /** An impatient person: what is shown is what it says. */
 const IMPATIENT = { requestTimeoutMs: '3s', patienceMs: '500ms' };
-/** Of a command that does not wait for long, on a machine that is busy. */
-const REASONABLE_MS = 45_000;
 const ANOTHER_CLUSTER = '11111111-1111-4111-8111-111111111111';
-
-/** Each reads the store of an archive itself. */
-const VERBS: readonly (readonly string[])[] = [
-  ['ls'],
-  ['cat', 'audit'],
-  ['verify'],
-  ['restore', '--old-cluster-is-gone', '--data', 'new'],
-];
 
 let store: OwnStore;
 let cwd: string;
@@ -142,10 +132,7 @@ describe('Each verb of archive says what is wrong, and what to do, and ends, on 
 
   test.each(ROWS)('$what', async ({ settings = {}, answer, words = [], code, hint }) => {
     const run = async (own: EngineSettings): Promise<void> => {
-      await configureArchive(folder, { ...store.engine, ...IMPATIENT, ...own });
-      const archive = archiveIn(folder);
-      await Promise.all(VERBS.map(async (verb) => failsWith(await archive(...verb, ...words), code, hint)));
-      failsWith(await said(folder, ['ls', ...words]), code, hint);
+      await verbsFail(folder, { ...store.engine, ...IMPATIENT, ...own }, { code, hint, words });
     };
     if (answer === undefined) await run(settings);
     else await answering(answer, (endpoint) => run({ endpoint }));
@@ -254,22 +241,3 @@ describe('On a store that does not serve it, a node that archives says the same 
     }),
   );
 });
-
-/** A command as a user gives it: a process of its own. It ends by itself. */
-async function said(folder: string, words: readonly string[]): Promise<CommandResult> {
-  const all = ['archive', ...words, '-c', 'robust.yaml'];
-  return await new Promise((resolve) => {
-    execFile(BIN, all, { cwd: folder, timeout: REASONABLE_MS }, (failure, out, error) => {
-      // of one that was killed there is none
-      const code = failure === null ? 0 : typeof failure.code === 'number' ? failure.code : -1;
-      resolve({ code, out, error });
-    });
-  });
-}
-
-function failsWith({ code: exit, error }: CommandResult, code: string, hint: RegExp): void {
-  expect(error).toMatch(new RegExp(`^${code}: `));
-  expect(error).toMatch(hint);
-  expect(error).not.toMatch(/^ +at /m);
-  expect(exit).toBe(1);
-}

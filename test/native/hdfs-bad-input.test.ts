@@ -13,6 +13,7 @@ import {
 import { inFolder } from '../../server/test/node-fixture.ts';
 import { put } from '../real/hdfs-request.ts';
 import { type HdfsServer, startHdfs } from '../real/hdfs-server.ts';
+import { verbsFail } from './archive-verbs.ts';
 import { type Damage, damageIsTold, isNotTakenFor, refusesToStart, startsBefore, startsWithout } from './bad-store.ts';
 import { lakeOn } from './hdfs-lake.ts';
 import { storeOn } from './store-at-hand.ts';
@@ -176,6 +177,31 @@ describe('A node whose settings can not be meant does not start', () => {
   ])('because %s', (_, own, hint) => refusesToStart(lake(own), 'STORE_MISCONFIGURED', hint));
 
   test('because the directory is another one, or was emptied', () => isNotTakenFor(lake({ path: '/another' }), lake()));
+});
+
+describe('Each verb of archive says what is wrong with HDFS, and what to do, and ends,', () => {
+  test.each([
+    ['where nothing listens', { nameNodes: ['http://127.0.0.1:9'] }, undefined, 'STORE_UNAVAILABLE', /Check nameNodes/],
+    [
+      'whose name does not resolve',
+      { nameNodes: ['http://no-such-host.invalid:9870'] },
+      undefined,
+      'STORE_UNAVAILABLE',
+      /Check nameNodes/,
+    ],
+    [
+      'for which the token has expired',
+      { user: undefined, delegationToken: 'a-token' },
+      EXPIRED,
+      'STORE_DENIED',
+      /Get a new delegation token/,
+    ],
+    ['that wants a ticket', {}, NO_TICKET, 'STORE_DENIED', /authorize/],
+    ['that is none', {}, text(200, HTML), 'STORE_MISCONFIGURED', /Check nameNodes and path/],
+    ['with nothing of ours there', { path: '/not-there' }, undefined, 'INVALID_ARGUMENT', /Correct nameNodes, path/],
+  ] as const)('%s', (_, own, answer, code, hint) =>
+    inFolder((folder) => verbsFail(folder, answer === undefined ? lake(own) : behind(answer, own), { code, hint })),
+  );
 });
 
 describe('A file that somebody else has changed', () => {

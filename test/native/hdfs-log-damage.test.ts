@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Shard } from '@robustmq/core';
+import type { Shard, StorageError } from '@robustmq/core';
 import { decodeRecords, forEachBatch } from '@robustmq/core/batch';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -103,8 +103,10 @@ describe('A file of the log with what was acknowledged, and lies nowhere else, t
             expect(error).toMatchObject({ code, where: expect.any(String), hint: expect.any(String) });
             expect(values.length).toBeLessThan(RECORDS);
             expect(values).toEqual(values.map((_, i) => recordOf(i)));
-            expect(await readyz(node)).toMatch(code);
-            expect(log.text).toMatch(code);
+            for (const told of [await readyz(node), log.text]) {
+              expect(told).toMatch(code);
+              expect(told).toContain((error as StorageError).hint); // it has one, as was just found
+            }
             await expect(lake.append([batch('more')])).rejects.toMatchObject({ code });
             // what lies elsewhere, and what has nothing in that file
             const elsewhere = await shardOf(node, 'elsewhere');

@@ -187,6 +187,13 @@ describe('Verifying an archive', () => {
     expect(damaged).toMatchObject([{ segment: { id: name }, error: { code: 'CORRUPT' } }]);
   });
 
+  it('ends when the store does not let it look: that says nothing about the segments', async () => {
+    await archived();
+    const trouble = new StorageError('STORE_UNAVAILABLE', 'no answer');
+    const reader = { ...(await world.archive()), openReader: () => Promise.reject(trouble) };
+    await expect(verifyArchive(reader, await world.manifest()).next()).rejects.toBe(trouble);
+  });
+
   it('finds one that is gone, and names what no manifest lists', async () => {
     await archived();
     await world.stop();

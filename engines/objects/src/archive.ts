@@ -5,6 +5,7 @@ import {
   type ArchiveContext,
   type ArchivePlace,
   type ArchiveReader,
+  isStorageError,
   type Meta,
   type MetaMutation,
   type Random,
@@ -32,7 +33,7 @@ import { Pieces } from './read/pieces.ts';
 import type { ObjectSettings } from './settings.ts';
 import { RequestBudget } from './store/budget.ts';
 import { Meter } from './store/meter.ts';
-import type { ListedObject } from './store/port.ts';
+import type { ListedObject, ObjectInfo } from './store/port.ts';
 import { steadyStore } from './store/steady.ts';
 import type { SteadyStore } from './store/steady-store.ts';
 
@@ -137,7 +138,7 @@ class ObjectArchive implements ArchiveReader {
 
   async readManifest(number: number): Promise<Uint8Array> {
     const key = this.#names.keyOf(manifestObject(number));
-    const found = await this.#store.head(key);
+    const found = await this.#headManifest(number);
     if (found === undefined)
       throw new StorageError('IO_ERROR', 'There is no such manifest', {
         where: `${this.#store.where}, ${key}`,
@@ -218,16 +219,30 @@ class ObjectArchive implements ArchiveReader {
   }
 
   async *#manifestsAbove(from: number): AsyncGenerator<number> {
+    if (!(await this.#tellsWhatIsMissing(from + 1))) return;
     for (let next = from + 1, highest = from; next <= highest + LOOKED_AHEAD; next += LOOKED_AT_ONCE) {
       const numbers = Array.from({ length: LOOKED_AT_ONCE }, (_, i) => next + i);
-      const found = await Promise.all(
-        numbers.map((number) => this.#store.head(this.#names.keyOf(manifestObject(number)))),
-      );
+      const found = await Promise.all(numbers.map((number) => this.#headManifest(number)));
       for (const number of numbers.filter((_, i) => found[i] !== undefined)) {
         yield number;
         highest = number;
       }
     }
+  }
+
+  /** S3 refuses who may list only a part of a bucket: it will not even say that something is not there. What LIST shows has to do then. */
+  async #tellsWhatIsMissing(number: number): Promise<boolean> {
+    try {
+      await this.#headManifest(number);
+      return true;
+    } catch (error) {
+      if (isStorageError(error, 'STORE_DENIED')) return false;
+      throw error;
+    }
+  }
+
+  #headManifest(number: number): Promise<ObjectInfo | undefined> {
+    return this.#store.head(this.#names.keyOf(manifestObject(number)));
   }
 
   async *#list(prefix: string, from?: string): AsyncGenerator<ListedObject> {
