@@ -1,11 +1,14 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BATCH_HEADER_BYTES, decodeRecords, readHeader } from '@robustmq/core/batch';
 import { KafkaWire } from '../test/crash/kafka-wire.ts';
-import { sequenceOf, VALUE_BYTES } from './archive-values.ts';
+import { sequenceOf } from './archive-values.ts';
 
 /** The longest time without a record after which the rest counts as lost. */
 const STALL_MS = 60_000;
-const FETCH_BYTES = 4 << 20;
+export const FETCH_BYTES = 4 << 20;
 
 export interface Found {
   lost: number;
@@ -123,35 +126,25 @@ export async function whileHot(port: number, run: () => Promise<number[]>): Prom
   return { times, hot, MBs: 0 };
 }
 
-/** The same while all partitions of another topic are read from their beginning, over and over, as fast as they come. */
+/** The same while another process reads all partitions of another topic from their beginning, over and over, as fast as they come. */
 export async function whileReadCold(
   port: number,
   { topic, acknowledged }: { readonly topic: string; readonly acknowledged: readonly number[] },
   run: () => Promise<number[]>,
 ): Promise<Isolated> {
-  let isDone = false;
-  let bytes = 0;
-  const from = performance.now();
-  const reading = acknowledged.map(async (end, partition) => {
-    const wire = await KafkaWire.open(port);
-    try {
-      for (let at = 0; !isDone; ) {
-        const { error, records } = await wire.fetch(topic, partition, at, FETCH_BYTES);
-        if (error !== 0) throw new Error(`fetch of ${topic}/${partition} at ${at}: error ${error}`);
-        bytes += records.length;
-        at += Math.max(1, Math.floor(records.length / VALUE_BYTES));
-        if (at >= end) at = 0;
-      }
-    } finally {
-      wire.close();
-    }
+  const ends = acknowledged.map(String);
+  const reader = spawn(process.execPath, [COLD_READER, String(port), topic, ...ends], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
+  // its start is none of what is timed
+  await sleep(COLD_STARTS_MS);
   const isolated = await whileHot(port, run);
-  const seconds = (performance.now() - from) / 1000;
-  isDone = true;
-  await Promise.all(reading);
-  return { ...isolated, MBs: bytes / 1e6 / seconds };
+  reader.stdin.end();
+  return { ...isolated, MBs: Number(await text(reader.stdout)) };
 }
+
+const COLD_STARTS_MS = 3000;
+const COLD_READER = join(import.meta.dirname, 'archive-cold-reader.ts');
 
 async function endOf(port: number, topic: string): Promise<number> {
   const wire = await KafkaWire.open(port);

@@ -37,6 +37,8 @@ const { values: flags } = parseArgs({
   },
 });
 const PARTITIONS = 4;
+/** Of the kills: wherever the node is then. */
+const AT_RANDOM = 0.2;
 const BUCKET = 'bench-archive';
 const SETTLE_MS = 120_000;
 /** So long that segments of the timed topic are sealed and due. */
@@ -140,7 +142,8 @@ try {
   const writing = load.produce(isOver, { bytesPerSecond: 1e9 }).then(() => (written = true));
   // the last while nothing is written any more, but much is still to be moved
   for (let more = 8; !written || more-- > 0; ) {
-    const step = await Promise.race([kills.next(kill), failed(writing)]);
+    const isAtRandom = random.next() < AT_RANDOM;
+    const step = await Promise.race([isAtRandom ? sleep(random.next() * 4000) : kills.next(kill), failed(writing)]);
     if (step === undefined) await kill();
     await begin();
     await sleep(random.next() * 500);

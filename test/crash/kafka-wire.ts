@@ -11,7 +11,11 @@ export class KafkaWire {
   readonly closed: Promise<void>;
   readonly #socket: Socket;
   readonly #waiting = new Map<number, { resolve: (body: Fields) => void; reject: (error: Error) => void }>();
-  #received: Buffer = Buffer.alloc(0);
+  /** Put together when a whole reply is there: a large one comes in hundreds of pieces. */
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+  /** Of the next reply, once it is known. */
+  #wanted = LENGTH_BYTES;
   #nextId = 1;
   #isDeaf = false;
 
@@ -122,18 +126,26 @@ export class KafkaWire {
 
   #take(bytes: Buffer): void {
     if (this.#isDeaf) return;
-    this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
-    while (this.#received.length >= 4) {
-      const end = 4 + this.#received.readInt32BE(0);
-      if (this.#received.length < end) return;
-      const reply = new Fields(this.#received.subarray(4, end));
-      this.#received = this.#received.subarray(end);
+    this.#pieces.push(bytes);
+    this.#bytes += bytes.length;
+    while (this.#bytes >= this.#wanted) {
+      const received = Buffer.concat(this.#pieces);
+      const end = LENGTH_BYTES + received.readInt32BE(0);
+      const isWhole = received.length >= end;
+      const rest = isWhole ? received.subarray(end) : received;
+      this.#pieces = [rest];
+      this.#bytes = rest.length;
+      this.#wanted = isWhole ? LENGTH_BYTES : end;
+      if (!isWhole) continue;
+      const reply = new Fields(received.subarray(LENGTH_BYTES, end));
       const id = reply.takeInt32();
       this.#waiting.get(id)?.resolve(reply);
       this.#waiting.delete(id);
     }
   }
 }
+
+const LENGTH_BYTES = 4;
 
 /** The one partition of the one topic asked for. */
 function takePartition<T>(reply: Fields, take: () => T): T {
