@@ -79,6 +79,7 @@ describe('creating', () => {
       const state = Buffer.alloc(size, 7);
       const writer = await create(engine, id, 1, state);
       state.fill(8);
+      expect(Buffer.from(await writer.state())).toEqual(Buffer.alloc(size, 7));
       await append(writer, 0, 1);
       await writer.seal();
       const reader = await engine.openReader(id);
