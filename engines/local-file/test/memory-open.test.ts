@@ -460,6 +460,29 @@ describe('damage in the log', () => {
   });
 });
 
+test('what the log says of a segment that was deleted is not done to one that took its name, though its footer is damaged', async () => {
+  const disk = new MemoryDisk();
+  const { engine } = await openInMemory(disk);
+  await (await written(engine, 'a', 2)).seal();
+  await engine.delete('a');
+  async function* batches() {
+    yield bytesOf(4);
+  }
+  await engine.ingest('a', { base: 0, end: 4, epoch: 1, state: STATE, uid: 'one' }, batches());
+  const left = disk.copy();
+  await engine.close();
+  const footer = left.files.get('/r/segments/a.footer') as Buffer;
+  left.files.set('/r/segments/a.footer', Buffer.from(footer).fill(0, 20, 40));
+  const damaged = await openInMemory(left);
+  await expect(damaged.engine.openReader('a')).rejects.toMatchObject({ code: 'CORRUPT' });
+  await damaged.engine.close();
+  // somebody has a copy of it
+  left.files.set('/r/segments/a.footer', footer);
+  const again = await openInMemory(left);
+  expect(await contentOf(again.engine, 'a')).toEqual(bytesOf(4));
+  await again.engine.close();
+});
+
 describe('how the directory is doing', () => {
   test('full at the start, and ok when there is room', async () => {
     const disk = new MemoryDisk();
