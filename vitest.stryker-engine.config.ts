@@ -7,8 +7,8 @@ const inline = fileURLToPath(new URL('engines/local-file/test/inline-wal-worker.
 export default defineConfig({
   resolve: { alias: [{ find: /^.*\/wal-worker\.ts$/, replacement: inline }] },
   test: {
-    include: ['engines/local-file/test/{checkpointer,half-a-log,refusals,round,segment-log,segment-writer}.test.ts'],
+    include: ['engines/local-file/test/{checkpointer,memory-engine,memory-open,refusals,segment-writer}.test.ts'],
     // a mutant that hangs is one that is caught
-    testTimeout: 3_000,
+    testTimeout: 5_000,
   },
 });

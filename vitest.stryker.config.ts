@@ -5,7 +5,9 @@ export default defineConfig({
   test: {
     include: [
       'core/test/engine/**/!(writer-history).test.ts',
-      'engines/local-file/test/{formats,group-writer,log-reads,parts,rebuild,replay-ends,tail,wal,worker}.test.ts',
+      'engines/local-file/test/{extents,file-preparer,formats,group-writer,id-locks,ingest,instance-file}.test.ts',
+      'engines/local-file/test/{log-reads,parts,rebuild,replay-ends,segment-log,stored,tail}.test.ts',
+      'engines/local-file/test/{wal,wal-files,worker,write-back}.test.ts',
     ],
     // a mutant that hangs is one that is caught
     testTimeout: 5_000,

@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { type EngineContext, StorageError } from '@robustmq/core';
+import { type EngineContext, isStorageError, StorageError } from '@robustmq/core';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { DiskSpace } from './disk-space.ts';
@@ -9,6 +9,7 @@ import { FileCache } from './file-cache.ts';
 import { readInstance, writeInstance } from './instance-file.ts';
 import { type Leftover, Rebuild } from './rebuild.ts';
 import { openStored } from './sealed-segments.ts';
+import type { Descriptor } from './segment/descriptor.ts';
 import { parseSegmentFile, SegmentPaths } from './segment/segment-files.ts';
 import { readFooter } from './segment/stored.ts';
 import { SegmentTable } from './segment-table.ts';
@@ -225,7 +226,14 @@ async function finishLeftovers(
   leftovers: readonly Leftover[],
 ): Promise<void> {
   for (const { id, nonce, kind, epoch } of leftovers) {
-    const footer = await readFooter(ctx.fs, paths, id).catch(() => undefined);
+    let footer: Descriptor | undefined;
+    try {
+      footer = await readFooter(ctx.fs, paths, id);
+    } catch (error) {
+      if (!isStorageError(error, 'CORRUPT')) throw error;
+      // nobody knows whose it is: it may be of one that took the name since, and then it is all that there is of it
+      continue;
+    }
     if (kind === 'fence') {
       // the one before it in the log may have brought it here: each may name a higher epoch
       const known = table.get(id);

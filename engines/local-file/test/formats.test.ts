@@ -3,7 +3,6 @@ import { type FileHandle, type FileSystem, StorageError } from '@robustmq/core';
 import { describe, expect, test } from 'vitest';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../src/checkpoint.ts';
 import { ioError, readFile, removeFile, replaceFile, sizeOf } from '../src/durable-file.ts';
-import { IdLocks } from '../src/id-locks.ts';
 import { type Descriptor, decodeBody, decodeDescriptor, encodeDescriptor } from '../src/segment/descriptor.ts';
 import { parseSegmentFile } from '../src/segment/segment-files.ts';
 import {
@@ -13,6 +12,7 @@ import {
   NO_TIMESTAMP,
   SparseIndex,
 } from '../src/segment/sparse-index.ts';
+import { decodeBody as decodeEntryBody, encodeBody as encodeEntryBody } from '../src/wal/bodies.ts';
 import {
   ENTRY_HEADER_BYTES,
   encodePrepared,
@@ -373,27 +373,19 @@ describe('small files', () => {
   });
 });
 
-test('what is done to one id is done one after the other, whatever comes of it; others do not wait', async () => {
-  const locks = new IdLocks();
-  const done: string[] = [];
-  let go = (): void => {};
-  const gate = new Promise<void>((resolve) => {
-    go = resolve;
-  });
-  const all = [
-    locks.run('a', async () => {
-      await gate;
-      done.push('first');
-      throw new Error('no');
-    }),
-    locks.run('a', async () => done.push('second')),
-    locks.run('b', async () => done.push('other')),
-  ].map((one) => one.catch(() => {}));
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(done).toEqual(['other']);
-  go();
-  await Promise.all(all);
-  expect(done).toEqual(['other', 'first', 'second']);
-  await locks.run('a', async () => done.push('third'));
-  expect(done.at(-1)).toBe('third');
+test('the body of an entry of the log says of which segment it is, and a creation with which state', () => {
+  for (const [id, state] of [
+    ['a', Buffer.alloc(0)],
+    ['ümlaut-ß', Buffer.from('a fold')],
+    ['x'.repeat(300), Buffer.alloc(3000, 7)],
+  ] as const) {
+    const bytes = encodeEntryBody(0xfedcba98, id, state);
+    expect(bytes.length).toBe(8 + Buffer.byteLength(id) + state.length);
+    const decoded = decodeEntryBody(bytes);
+    expect(decoded).toEqual({ nonce: 0xfedcba98, id, state });
+    // the log's memory is used again
+    bytes.fill(0xee);
+    expect(decoded.state).toEqual(state);
+  }
+  expect(decodeEntryBody(encodeEntryBody(0, 'a'))).toEqual({ nonce: 0, id: 'a', state: Buffer.alloc(0) });
 });

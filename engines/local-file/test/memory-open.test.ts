@@ -354,6 +354,25 @@ describe('half a log', () => {
     await again.engine.close();
   });
 
+  test('is refused where that file is gone or cut among others that are whole', async () => {
+    const { left, names } = await full();
+    const { logFiles: _, ...older } = checkpointOf(left);
+    const [first = '', second = ''] = names;
+    for (const [sequence, path] of [
+      [1, first],
+      [2, second],
+    ] as const) {
+      const place = { ...older.place, sequence, offset: 5000 };
+      left.files.set('/r/checkpoint', encodeCheckpoint({ ...older, place }));
+      const gone = left.copy();
+      gone.files.delete(path);
+      if (sequence === 1) await refused(gone, 'the file with sequence 1 is gone');
+      const cut = left.copy();
+      cut.files.set(path, (left.files.get(path) as Buffer).subarray(0, 4096));
+      await refused(cut, 'has 4096 bytes, the checkpoint names offset 5000');
+    }
+  });
+
   test('is refused where the checkpoint is gone or damaged', async () => {
     const { left } = await full();
     for (const checkpoint of [undefined, Buffer.alloc(20)]) {
@@ -457,6 +476,138 @@ describe('damage in the log', () => {
       await expect(again.engine.openReader('b')).rejects.toMatchObject({ code: 'SEGMENT_LOST' });
       await again.engine.close();
     }
+  });
+});
+
+test('what the log says of a segment that was deleted is not done to one that took its name, though its footer is damaged', async () => {
+  const disk = new MemoryDisk();
+  const { engine } = await openInMemory(disk);
+  await (await written(engine, 'a', 2)).seal();
+  await engine.delete('a');
+  async function* batches() {
+    yield bytesOf(4);
+  }
+  await engine.ingest('a', { base: 0, end: 4, epoch: 1, state: STATE, uid: 'one' }, batches());
+  const left = disk.copy();
+  await engine.close();
+  const whole = await openInMemory(left.copy());
+  expect(await contentOf(whole.engine, 'a')).toEqual(bytesOf(4));
+  await whole.engine.close();
+  const footer = left.files.get('/r/segments/a.footer') as Buffer;
+  left.files.set('/r/segments/a.footer', Buffer.from(footer).fill(0, 20, 40));
+  const damaged = await openInMemory(left);
+  await expect(damaged.engine.openReader('a')).rejects.toMatchObject({ code: 'CORRUPT' });
+  await damaged.engine.close();
+  // somebody has a copy of it
+  left.files.set('/r/segments/a.footer', footer);
+  const again = await openInMemory(left);
+  expect(await contentOf(again.engine, 'a')).toEqual(bytesOf(4));
+  await again.engine.close();
+});
+
+describe('what the log says of segments that are not open', () => {
+  const NAMES = ['log', 'index', 'head', 'footer'].map((kind) => `/r/segments/a.${kind}`);
+
+  /** An engine on a directory that has a sealed segment in files, and those files. */
+  async function sealed() {
+    const disk = new MemoryDisk();
+    const { engine } = await openInMemory(disk);
+    await (await written(engine, 'a', 2)).seal();
+    await engine.close();
+    const files = new Map([...disk.files].filter(([path]) => NAMES.includes(path)));
+    expect(files.size).toBeGreaterThan(1);
+    return { disk, engine: (await openInMemory(disk)).engine, files };
+  }
+
+  test('an epoch, and then its deletion, is done though its files came back', async () => {
+    const { disk, engine, files } = await sealed();
+    await engine.recover('a', { epoch: 5 });
+    await engine.delete('a');
+    for (const cameBack of [false, true]) {
+      const left = disk.copy();
+      if (cameBack) for (const [path, bytes] of files) left.files.set(path, Buffer.from(bytes));
+      const again = await openInMemory(left);
+      await expect(again.engine.openReader('a')).rejects.toMatchObject({ code: 'SEGMENT_UNKNOWN' });
+      expect(NAMES.filter((path) => left.files.has(path))).toEqual([]);
+      await again.engine.close();
+      const later = await openInMemory(left);
+      expect(await later.engine.list({ prefix: '', limit: 9 })).toEqual([]);
+      await later.engine.close();
+    }
+    await engine.close();
+  });
+
+  test('is not said of one that was ingested under the name', async () => {
+    const { disk, engine } = await sealed();
+    await engine.recover('a', { epoch: 5 });
+    await engine.delete('a');
+    async function* batches() {
+      yield bytesOf(4);
+    }
+    await engine.ingest('a', { base: 0, end: 4, epoch: 1, state: STATE, uid: 'one' }, batches());
+    for (const left of [disk.copy(), disk]) {
+      const again = await openInMemory(left);
+      expect(await contentOf(again.engine, 'a')).toEqual(bytesOf(4));
+      // its own epoch, not that of the one before it
+      expect(await again.engine.recover('a', { epoch: 2 })).toEqual({ end: 4 });
+      await again.engine.close();
+      if (left !== disk) await engine.close();
+    }
+  });
+
+  test.each([false, true])(
+    'is not said of one that was made again under the name, nor is it told from old files: sealed %s',
+    async (isSealed) => {
+      const { disk, engine, files } = await sealed();
+      await engine.recover('a', { epoch: 5 });
+      await engine.delete('a');
+      const writer = await written(engine, 'a', 3, 200);
+      if (isSealed) await writer.seal();
+      const left = disk.copy();
+      await engine.close();
+      const footer = '/r/segments/a.footer';
+      left.files.set(footer, Buffer.from(files.get(footer) ?? []));
+      const again = await openInMemory(left);
+      expect(left.files.has(footer)).toBe(false);
+      expect(await again.engine.recover('a', { epoch: 2 })).toEqual({ end: 3 });
+      expect(await contentOf(again.engine, 'a')).toEqual(bytesOf(3, 200));
+      await again.engine.close();
+      const later = await openInMemory(left);
+      expect(await contentOf(later.engine, 'a')).toEqual(bytesOf(3, 200));
+      await later.engine.close();
+    },
+  );
+
+  test('several epochs: the highest counts, and one that the footer has already is no news', async () => {
+    const { disk, engine } = await sealed();
+    await engine.recover('a', { epoch: 3 });
+    await engine.recover('a', { epoch: 5 });
+    const left = disk.copy();
+    await engine.close();
+    for (const one of [left, disk]) {
+      const again = await openInMemory(one);
+      await expect(again.engine.recover('a', { epoch: 4 })).rejects.toMatchObject({ code: 'FENCED' });
+      expect(await again.engine.recover('a', { epoch: 5 })).toEqual({ end: 2 });
+      expect(await contentOf(again.engine, 'a')).toEqual(bytesOf(2));
+      await again.engine.close();
+    }
+  });
+
+  test('files that a crash has left under other names go, and nothing that a segment needs', async () => {
+    const { disk, engine } = await sealed();
+    await written(engine, 'open', 2);
+    await engine.close();
+    const temporary = ['a.footer.tmp', 'a.index.tmp', 'open.footer.tmp', 'part.index.tmp'];
+    for (const name of [...temporary, 'part.log', 'what else', 'x.tmp'])
+      disk.files.set(`/r/segments/${name}`, Buffer.alloc(9));
+    const again = await openInMemory(disk);
+    expect([...disk.files.keys()].filter((path) => /tmp|else|part/.test(path)).sort()).toEqual(
+      ['part.log', 'what else', 'x.tmp'].map((name) => `/r/segments/${name}`),
+    );
+    expect(await contentOf(again.engine, 'a')).toEqual(bytesOf(2));
+    expect(await again.engine.recover('open', { epoch: 2 })).toEqual({ end: 2 });
+    expect(await contentOf(again.engine, 'open')).toEqual(bytesOf(2));
+    await again.engine.close();
   });
 });
 

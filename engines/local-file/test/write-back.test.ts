@@ -314,6 +314,11 @@ describe('a write that fails', () => {
     w.commit(last, 1);
     await settle();
     expect([w.written('c'), w.written('d'), w.writeBack.heldBytes]).toEqual([4, 4, 14 * BATCH]);
+    // and those that have failed are not forgotten
+    w.disk.fault = () => undefined;
+    w.writeBack.writeAll();
+    await settle();
+    expect([w.written('a'), w.written('b'), w.writeBack.heldBytes]).toEqual([4, 4, 0]);
     await w.nothingIsLost();
   });
 
