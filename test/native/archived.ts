@@ -49,10 +49,10 @@ export interface ArchivedPlaces {
   readonly places: readonly { readonly object: string; readonly from?: number; at: number; bytes: number }[];
 }
 
-/** Where the segments of a topic lie. */
-export async function placesIn(cwd: string, topic = 'audit'): Promise<ArchivedPlaces> {
+/** Where the segments of `audit` lie. */
+export async function placesIn(cwd: string): Promise<ArchivedPlaces> {
   const archive = archiveIn(cwd);
-  const { topics } = JSON.parse((await archive('ls', topic, '--json')).out);
+  const { topics } = JSON.parse((await archive('ls', 'audit', '--json')).out);
   const places = topics[0].shards.flatMap(({ segments }: { segments: { place: object }[] }) =>
     segments.map(({ place }) => place),
   );
