@@ -50,11 +50,28 @@ export async function strayObjects(server: S3Server, bucket: string, cwd: string
 /**
  * Uploads in parts that nobody has ended, and that hold one: what was begun and died before Meta knew of it holds none, and nothing is to be paid for it. MinIO lists the uploads
  * of a key only to who knows the key, so its disk is asked: `.minio.sys/multipart/<key's hash>/<upload>/.../part.1`.
+ * @throws when MinIO has no such directory: nothing was looked at
  */
 export async function strayUploads(directory: string): Promise<string[]> {
   const root = join(directory, '.minio.sys/multipart');
-  const files = await readdir(root, { recursive: true }).catch(() => []);
+  const files: string[] = [];
+  for (const folder of await readdir(root)) files.push(...(await filesBelow(root, folder)));
   return files.filter((file) => /\/part\.\d+$/.test(file)).map((file) => `upload ${file}`);
+}
+
+/** Of a folder that may go while it is looked at. */
+async function filesBelow(root: string, folder: string): Promise<string[]> {
+  const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(ifGone);
+  const found = entries.map(async (entry) => {
+    const name = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? await filesBelow(root, name) : [name];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+function ifGone(error: NodeJS.ErrnoException): [] {
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+  throw error;
 }
 
 /** Segment files of the topics' own engine that no segment of a topic has. */

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type S3Proxy, s3Proxy } from './real/s3-proxy.ts';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type S3Moment, type S3Proxy, s3Proxy } from './real/s3-proxy.ts';
+import type { S3Request } from './real/s3-request.ts';
 
 /** An object of ten bytes under every key, and how often the server was asked. */
 const BODY = Buffer.from('0123456789');
@@ -8,13 +9,20 @@ let server: Server;
 let proxy: S3Proxy;
 let asked: string[];
 let hosts: (string | undefined)[];
+/** Requests that ended in the middle of their body. */
+let cut: string[];
+let target: { readonly host: string; readonly port: number };
 
 beforeEach(async () => {
   asked = [];
   hosts = [];
+  cut = [];
   server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
     hosts.push(request.headers.host);
+    request.on('close', () => {
+      if (!request.complete) cut.push(request.url ?? '');
+    });
     request.resume().on('end', () => {
       const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
       if (request.url?.includes('list-type')) response.end(`list ${asked.length}`);
@@ -31,7 +39,8 @@ beforeEach(async () => {
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  proxy = await s3Proxy({ host: '127.0.0.1', port: address.port });
+  target = { host: '127.0.0.1', port: address.port };
+  proxy = await s3Proxy(target);
 });
 afterEach(async () => {
   await proxy.close();
@@ -147,4 +156,41 @@ test('a server that is gone is a connection that ends', async () => {
     server.close(resolve);
   });
   await expect(put('/b/k')).rejects.toThrow();
+});
+
+test('stops at each moment of a request, and in the middle of a part', async () => {
+  const moments: string[] = [];
+  const pause = async ({ kind }: S3Request, moment: S3Moment): Promise<void> => {
+    // what was sent of the part comes to the server before the rest of it
+    if (moment === 'half') await vi.waitFor(() => expect(asked).toHaveLength(1));
+    moments.push(`${kind} ${moment}`);
+  };
+  const slow = await s3Proxy(target, { pause });
+  try {
+    for (const path of ['big?partNumber=1&uploadId=u', 'k'])
+      expect((await fetch(`${slow.endpoint}/b/${path}`, { method: 'PUT', body: 'xy' })).status).toBe(200);
+    await vi.waitFor(() => expect(moments).toHaveLength(7));
+    expect(moments.slice(0, 4)).toEqual(['PART asked', 'PART half', 'PART done', 'PART answered']);
+    expect(moments.slice(4)).toEqual(['PUT asked', 'PUT done', 'PUT answered']);
+    expect(cut).toEqual([]);
+  } finally {
+    await slow.close();
+  }
+});
+
+test('a client that goes in the middle of a part takes its request with it', async () => {
+  const never = new Promise<void>(() => {});
+  const slow = await s3Proxy(target, { pause: (_, moment) => (moment === 'half' ? never : undefined) });
+  try {
+    const client = new AbortController();
+    const part = { method: 'PUT', body: 'xy', signal: client.signal };
+    const put = fetch(`${slow.endpoint}/b/big?partNumber=1&uploadId=u`, part);
+    const gone = expect(put).rejects.toThrow();
+    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    client.abort();
+    await gone;
+    await vi.waitFor(() => expect(cut).toHaveLength(1));
+  } finally {
+    await slow.close();
+  }
 });

@@ -1,5 +1,13 @@
 import { once } from 'node:events';
-import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  type ClientRequest,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { type S3Kind, type S3Request, s3Request } from './s3-request.ts';
 
@@ -44,11 +52,11 @@ export interface S3Proxy {
   close(): Promise<void>;
 }
 
-/** `asked`: the server has not heard of it. `done`: it has carried it out, nobody has heard of that. `answered`: the reply is out. */
-export type S3Moment = 'asked' | 'done' | 'answered';
+/** `asked`: the server has not heard of it. `half`: it was sent half of a PART. `done`: it has carried it out, nobody has heard of that. `answered`: the reply is out. */
+export type S3Moment = 'asked' | 'half' | 'done' | 'answered';
 
 export interface S3ProxyOptions {
-  /** Called at each moment of each request, which waits for it. A client that has gone when it resolves is not asked for: the server hears nothing of what it wanted. */
+  /** Called at each moment of each request, which waits for it. A client that has gone when it resolves is not asked for: the server hears nothing more of what it wanted. */
   pause?(what: S3Request, moment: S3Moment): Promise<void> | undefined;
 }
 
@@ -150,7 +158,7 @@ class RecordingProxy implements S3Proxy {
     }
     await this.#options.pause?.(what, 'asked');
     if (asked.socket.destroyed) return;
-    const reply = await this.#forward(asked, body);
+    const reply = await this.#forward(what, asked, answer, body);
     await this.#options.pause?.(what, 'done');
     if (what.kind === 'LIST' && !this.#firstLists.has(asked.url ?? '')) this.#firstLists.set(asked.url ?? '', reply);
     if (fault?.how === 'hold-reply')
@@ -179,7 +187,7 @@ class RecordingProxy implements S3Proxy {
     return found;
   }
 
-  async #forward(asked: IncomingMessage, body: Buffer): Promise<Reply> {
+  async #forward(what: S3Request, asked: IncomingMessage, answer: ServerResponse, body: Buffer): Promise<Reply> {
     const headers = [...pairs(asked.rawHeaders)]
       .filter(([name]) => !/^(connection|expect|transfer-encoding|content-length)$/i.test(name))
       .concat(body.length > 0 || asked.method === 'PUT' ? [['Content-Length', String(body.length)]] : []);
@@ -187,10 +195,24 @@ class RecordingProxy implements S3Proxy {
     const out = request({ host, port, method: asked.method, path: asked.url, agent: this.#agent, setHost: false });
     for (const [name, value] of headers) out.setHeader(name, value);
     const answered = once(out, 'response') as Promise<[IncomingMessage]>;
-    out.end(body);
+    if (what.kind === 'PART') await this.#halfway(what, out, body, [answered, closed(answer)]);
+    if (asked.socket.destroyed) out.destroy();
+    else out.end(what.kind === 'PART' ? body.subarray(body.length >> 1) : body);
     const [reply] = await answered;
     return { status: reply.statusCode ?? 0, headers: reply.rawHeaders, body: await buffer(reply) };
   }
+
+  /** @param ends what the middle of a part does not outlast: its server, its client */
+  async #halfway(what: S3Request, out: ClientRequest, body: Buffer, ends: readonly Promise<unknown>[]): Promise<void> {
+    out.write(body.subarray(0, body.length >> 1));
+    await Promise.race([this.#options.pause?.(what, 'half'), ...ends]);
+  }
+}
+
+function closed(answer: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    answer.once('close', resolve);
+  });
 }
 
 function* pairs(raw: readonly string[]): Generator<[string, string]> {

@@ -42,6 +42,24 @@ describe('reading ahead', () => {
     await reader.close();
   });
 
+  test('goes on when a batch is read once more that did not fit behind others', async () => {
+    const { reader, world } = await reading({ ahead: 4 });
+    // as Kafka's fetch does: two batches fit, the room that is left is tried as well, and what comes is too large for it
+    for (let i = 0; i < 100; i += 2) {
+      expect((await reader.read(i, { maxBytes: 2.5 * BATCH })).next).toBe(i + 2);
+      await reader.read(i + 2, { maxBytes: BATCH / 2 });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const { asked } = world.store;
+    const pieces = asked.flatMap(({ at, bytes }) =>
+      Array.from({ length: Math.ceil(bytes / 4096) }, (_, i) => at / 4096 + i),
+    );
+    expect(pieces).toEqual(Array.from({ length: 25 }, (_, i) => i));
+    expect(asked.some(({ options }) => options?.signal?.aborted)).toBe(false);
+    // in requests that pieces share
+    expect(asked.length).toBeLessThan(15);
+  });
+
   test('ends with a jump, and begins anew', async () => {
     const { read, world } = await reading({ ahead: 8 });
     for (let i = 0; i < 30; i++) await read(i);

@@ -50,8 +50,9 @@ export class ImageReader implements SegmentReader {
   readonly #image: LoadedImage;
   readonly #fetch: FetchOptions;
   readonly #ahead: ReadAhead;
-  /** Where the read before ended. */
-  #last = { offset: -1, position: -1 };
+  /** Where the read before ended, and where it began: what was read and did not fit behind other batches is read once more, which is no jump. */
+  #ended: Place = NOWHERE;
+  #began: Place = NOWHERE;
   #closed = false;
 
   constructor(
@@ -112,7 +113,8 @@ export class ImageReader implements SegmentReader {
       ({ end, next } = batchesUpTo(this.#place, bytes, Math.max(start, lastAt), end, limit));
       if (end > limit && lastAt > start) ({ end, next } = { end: lastAt, next: index.block(until - 1).end });
     }
-    this.#last = { offset: next, position: origin + end };
+    this.#began = { offset: from, position: origin + start };
+    this.#ended = { offset: next, position: origin + end };
     return { bytes: bytes.subarray(start, end), next };
   }
 
@@ -136,14 +138,13 @@ export class ImageReader implements SegmentReader {
   async #from(from: number, number: number, most: number, signal: AbortSignal | undefined): Promise<Found> {
     const { index } = this.#image;
     const { position, bytes: length } = index.block(number);
-    const sequential = this.#last.offset === from;
-    const known = sequential ? this.#last.position : position;
-    const until = index.lastBefore(known + most, number);
+    const known = [this.#ended, this.#began].find(({ offset }) => offset === from)?.position;
+    const until = index.lastBefore((known ?? position) + most, number);
     const { position: lastAt, bytes: lastBytes } = index.block(until);
     const fetching = this.#blocks(number, until, signal);
-    this.#ahead.moved(this.#place.at + lastAt + lastBytes, sequential);
+    this.#ahead.moved(this.#place.at + lastAt + lastBytes, known !== undefined);
     const bytes = await fetching;
-    if (sequential) return { bytes, start: known - position, until };
+    if (known !== undefined) return { bytes, start: known - position, until };
     const first = findBatch(this.#place, bytes, 0, length, (header) => nextOffset(header) > from);
     if (first === undefined) throw corrupt(this.#place, `its index is wrong about block ${number}`);
     const more = index.lastBefore(position + first.at + most, until);
@@ -195,6 +196,14 @@ export class ImageReader implements SegmentReader {
     if (this.#closed) throw new StorageError('CLOSED', 'The reader is closed', { where: this.#place.key });
   }
 }
+
+/** An offset, and the batch that holds it. */
+interface Place {
+  readonly offset: number;
+  readonly position: number;
+}
+
+const NOWHERE: Place = { offset: -1, position: -1 };
 
 interface Found {
   readonly bytes: Uint8Array;
