@@ -32,6 +32,8 @@ const { values: flags } = parseArgs({
     /** MB/s of the timed phases. */
     rate: { type: 'string', default: '8' },
     store: { type: 'string', default: '/dev/shm' },
+    /** The instance's `coldGetsPerSecond`, of 4 MiB each. */
+    'cold-gets': { type: 'string', default: '200' },
     /** Of the kills at most: then what was not hit is said, and the run has failed. */
     minutes: { type: 'string', default: '25' },
   },
@@ -61,6 +63,7 @@ const cold = {
   accessKeyId: minio.accessKeyId,
   secretAccessKey: minio.secretAccessKey,
   orphanGraceMs: '2s',
+  coldGetsPerSecond: Number(flags['cold-gets']),
 };
 // JSON is YAML; for the commands that ask the bucket
 await writeFile(join(directory, 'robust.yaml'), JSON.stringify({ engines: { cold } }));

@@ -198,7 +198,7 @@ async function objectsIn({ endpoint, region, accessKeyId, secretAccessKey }: Nat
   const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials });
   try {
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: BUCKET }));
-    return Contents.flatMap(({ Key = '' }) => Key.includes('/seg/') ? Key : []);
+    return Contents.flatMap(({ Key = '' }) => (Key.includes('/seg/') ? Key : []));
   } finally {
     client.destroy();
   }
