@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const BIN = join(import.meta.dirname, '../../bin/robust-server');
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 60_000;
 const STDERR_LINES = 40;
 
 export interface Ports {

@@ -31,7 +31,7 @@ topics:
 storage: { maintenanceIntervalMs: 100, manifestIntervalMs: 500, deleteGraceMs: 100 }
 `;
 
-describe('An upload in parts that is interrupted', () => {
+describe.concurrent('An upload in parts that is interrupted', () => {
   test('by a MinIO that is killed in the middle of a part, and comes back: it goes on', async () => {
     await withArchive({ patienceMs: '5m' }, async (stage) => {
       await stage.archiveUntil('PART', 'half', PARTS);
@@ -40,7 +40,7 @@ describe('An upload in parts that is interrupted', () => {
       await stage.isWhole();
       expect(stage.proxy.count()).toMatchObject({ 'MULTIPART-BEGIN': 1 });
     });
-  }, 120_000);
+  }, 180_000);
 
   test('by a MinIO that is gone for longer than the node has patience: another takes its place', async () => {
     await withArchive({ patienceMs: 0 }, async (stage) => {
@@ -52,7 +52,7 @@ describe('An upload in parts that is interrupted', () => {
       await stage.isWhole();
       expect(stage.proxy.count()['MULTIPART-BEGIN']).toBeGreaterThan(1);
     });
-  }, 120_000);
+  }, 180_000);
 
   test('by a reply to its end that is lost: it has ended', async () => {
     await withArchive({}, async (stage) => {
@@ -63,7 +63,7 @@ describe('An upload in parts that is interrupted', () => {
       expect(lost()).toBe(1);
       expect(stage.proxy.count()).toMatchObject({ 'MULTIPART-BEGIN': 1, 'MULTIPART-END': 2 });
     });
-  }, 120_000);
+  }, 180_000);
 
   test('by a kill -9 of the node in the middle of a part: the next life makes another', async () => {
     await withArchive({}, async (stage) => {
@@ -74,7 +74,7 @@ describe('An upload in parts that is interrupted', () => {
       await stage.isWhole();
       expect(stage.proxy.count()['MULTIPART-BEGIN']).toBeGreaterThan(1);
     });
-  }, 120_000);
+  }, 180_000);
 });
 
 /** A node whose topic has two segments on the local disk, and a MinIO that they can be archived to. */
