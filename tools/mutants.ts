@@ -2,7 +2,8 @@
 //   --only NAME   those with NAME in their name or file
 //   --quick       without the checks that take long, but the one that is meant
 //   --meant       the check meant for each, alone
-//   --sample N    for all but N of them, drawn by --seed (which is printed), the check meant for each alone
+//   --some N      only N of them, drawn by --seed (which is printed)
+//   --sample N    for all but N of them, drawn by --seed, too, the check meant for each alone
 //   --search      also the checks that search by chance
 //   --seeds N     then the sound engines, with N seeds: none may fail
 //   --jobs N      processes at once; 2 by default
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
     meant: { type: 'boolean', default: false },
+    some: { type: 'string' },
     sample: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     search: { type: 'boolean', default: false },
@@ -37,10 +39,13 @@ if (values.docs) await writeFile(new URL('../docs/mutants.md', import.meta.url),
 else process.exitCode = (await runAll()) ? 0 : 1;
 
 async function runAll(): Promise<boolean> {
-  const asked = mutants.filter(({ name, file }) => `${file} ${name}`.includes(values.only));
-  if (asked.length === 0) throw new Error(`no mutant is called ${values.only}`);
+  const named = mutants.filter(({ name, file }) => `${file} ${name}`.includes(values.only));
+  if (named.length === 0) throw new Error(`no mutant is called ${values.only}`);
+  const random = new SeededRandom(Number(values.seed));
+  if (values.some !== undefined || values.sample !== undefined) console.log(`seed ${values.seed}`);
+  const asked = values.some === undefined ? named : shuffled(named, random).slice(0, Number(values.some));
   const scope = values.meant ? 'meant' : values.quick ? 'quick' : values.search ? 'search' : 'whole';
-  const drawn = drawnOf(asked);
+  const drawn = new Set(values.sample === undefined ? asked : shuffled(asked, random).slice(0, Number(values.sample)));
   let [caught, asDeclared] = [0, 0];
   await eachOf(asked, async (mutant) => {
     const verdict = await inProcess(mutant.file, drawn.has(mutant) ? scope : 'meant', 1);
@@ -54,12 +59,9 @@ async function runAll(): Promise<boolean> {
   return caught === asked.length && asDeclared === asked.length && alarms === 0;
 }
 
-function drawnOf(asked: readonly FoundMutant[]): ReadonlySet<FoundMutant> {
-  if (values.sample === undefined) return new Set(asked);
-  console.log(`seed ${values.seed}`);
-  const random = new SeededRandom(Number(values.seed));
-  const order = asked.map((mutant) => ({ mutant, at: random.next() })).toSorted((a, b) => a.at - b.at);
-  return new Set(order.slice(0, Number(values.sample)).map(({ mutant }) => mutant));
+function shuffled(given: readonly FoundMutant[], random: SeededRandom): FoundMutant[] {
+  const order = given.map((mutant) => ({ mutant, at: random.next() })).toSorted((a, b) => a.at - b.at);
+  return order.map(({ mutant }) => mutant);
 }
 
 function isAsDeclared({ caught, surprises, missed }: Verdict): boolean {
