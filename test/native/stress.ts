@@ -94,7 +94,7 @@ export async function underStress(lake: EngineSettings, disturb: (stage: Stage) 
       const readyz = () => fetch(`${urlOf(node)}/readyz`);
       const problems = async () => (await readyz()).text();
       const ready = async () => (await readyz()).ok;
-      await vi.waitFor(() => expect(live.acknowledged.size).toBeGreaterThan(20), { timeout: 10_000 });
+      await vi.waitFor(() => expect(live.acknowledged.size).toBeGreaterThan(20), { timeout: 60_000 });
       await disturb({
         live,
         old,
