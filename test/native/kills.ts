@@ -11,6 +11,8 @@ const TOPICS = ['live', 'old'];
 const LIVES = 3;
 const WRITERS = 8;
 const WRITES = 150;
+/** A store that has just come back, and a machine that has much else to do. */
+const BEGINS_WITHIN_MS = 100_000;
 
 const configFor = (lake: EngineSettings): string => `
 engines: { lake: ${JSON.stringify(lake)} }
@@ -86,6 +88,7 @@ class Lives {
       await eventually(
         () => this.#counts().map((count, i) => count - (before[i] ?? 0)),
         (grown) => grown.every((count) => count > WRITES),
+        BEGINS_WITHIN_MS,
       );
       if (round % 2 === 0) await this.#server.pause();
       else await this.#server.kill();
