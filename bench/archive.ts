@@ -106,16 +106,16 @@ try {
       ({ waiting, copies }) => waiting + copies === 0,
     );
     ratios.push(on / off);
-    const cold = await whileReadCold(ports.kafka, load, () => timed(plain));
+    const beside = await whileReadCold(ports.kafka, load, () => timed(plain));
     const alone = await whileHot(ports.kafka, () => timed(plain));
-    coldRatios.push(p99(cold.times) / off);
-    hotRatios.push(p99(cold.hot) / p99(alone.hot));
+    coldRatios.push(p99(beside.times) / off);
+    hotRatios.push(p99(beside.hot) / p99(alone.hot));
     const archivedMBs = (after.archivedBytes - before.archivedBytes) / 1e6 / Number(flags.phase);
     console.log(
       `sends of ${TIMED_VALUES * (VALUE_BYTES / 1024)} KiB at ${flags.rate} MB/s for ${flags.phase} s: p99 ${off.toFixed(1)} ms to a topic that is not archived, ${on.toFixed(1)} ms while ${archivedMBs.toFixed(1)} MB/s are archived: ${(on / off).toFixed(2)}`,
     );
     console.log(
-      `  while ${cold.MBs.toFixed(0)} MB/s are read from the archive: p99 ${p99(cold.times).toFixed(1)} ms: ${(p99(cold.times) / off).toFixed(2)}; reads of the newest 64 KiB: p99 ${p99(cold.hot).toFixed(1)} ms, ${p99(alone.hot).toFixed(1)} ms without: ${(p99(cold.hot) / p99(alone.hot)).toFixed(2)}`,
+      `  while ${beside.MBs.toFixed(0)} MB/s are read from the archive: p99 ${p99(beside.times).toFixed(1)} ms: ${(p99(beside.times) / off).toFixed(2)}; reads of the newest 64 KiB: p99 ${p99(beside.hot).toFixed(1)} ms, ${p99(alone.hot).toFixed(1)} ms without: ${(p99(beside.hot) / p99(alone.hot)).toFixed(2)}`,
     );
   }
   const p99Ratio = median(ratios);

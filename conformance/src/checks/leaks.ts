@@ -75,7 +75,7 @@ export const leakChecks: readonly Check[] = [
       for (let i = 1; i <= 3; i++) await round(i * 20);
       // what was let go of is gone a moment later
       const after = (await eventually(openFiles, (now = 0) => now <= before + 10)) ?? 0;
-      assert.ok(after <= before + 10, `${before} files were open after 20 segments, ${after} after 120`);
+      assert.ok(after <= before + 10, `${before} files were open after 20 segments, ${after} after 80`);
     },
   },
   {

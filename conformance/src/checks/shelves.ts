@@ -17,7 +17,7 @@ import { type Check, type EngineTrial, NotClaimed, type Workshop } from '../chec
 import { assertHolds, refused } from '../expect.ts';
 import { withScratch } from '../faults/scratch.ts';
 import { inTime } from '../faults-io/ledger.ts';
-import { chunks, fill, ones, open } from './segments.ts';
+import { chunks, fill, hold, ones, open } from './segments.ts';
 
 const BASE = 100;
 const BATCHES = 40;
@@ -133,9 +133,8 @@ async function shelve({ definition }: EngineTrial, engine: StorageEngine, shelf:
   const ids = ['in-1', 'in-2'];
   for (const id of ids) await engine.ingest(id, { base: BASE, end, epoch: EPOCH, state, uid: id }, chunks(...made));
   if (definition.capabilities.append) {
-    const writer = await open(engine, { id: 'written', base: BASE, epoch: EPOCH, state });
-    await Promise.all(made.map((bytes, i) => writer.append([bytes], { base: BASE + i })));
-    await writer.seal();
+    const writer = await hold({ engine, definition }, made, { id: 'written', base: BASE, epoch: EPOCH, state });
+    await writer.seal?.();
     await writer.close();
     ids.push('written');
   }
