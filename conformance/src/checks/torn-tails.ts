@@ -8,9 +8,9 @@ import { cutsAndGarbles, lastTail, someSectors, type TornTail, tear } from '../f
 
 const TIMEOUT_MS = 120_000;
 /** How long each looks at disks, one after the other in no order, until it has seen them all. */
-const CUTS_MS = 4000;
-const SECTORS_MS = 3000;
-const FLIPS_MS = 5000;
+const CUTS_MS = 2500;
+const SECTORS_MS = 2000;
+const FLIPS_MS = 3000;
 const ALIKE = 8;
 /** Every byte of a small group, every sector of a large one. */
 const SMALL_BYTES = 20;

@@ -8,8 +8,8 @@ import { inTime, outcomeOf } from './ledger.ts';
 import { DirectoryPlace, LinkPlace, type Place } from './place.ts';
 import { Workload } from './workload.ts';
 
-/** Each with a directory of its own. */
-const RUNS_AT_ONCE = 4;
+/** Each with a directory and the threads of its own: more of them wait for a core, not for a disk. */
+const RUNS_AT_ONCE = 2;
 /** No engine needs as many for so little work: one that does is counted up to here. */
 const MOST_STEPS = 2000;
 /** How long steps of one kind are tried where each is a request; times the effort. */
@@ -28,8 +28,8 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
     throw new NotClaimed('a request that is cut off has no error of its own: SHARD-212 cuts each of them');
   let run = 0;
   const place = (): Place => placeOf(trial, run++);
-  const steps = await countSteps(trial, place());
-  if (steps === 0) {
+  const { all, steps } = await countSteps(trial, place(), fault);
+  if (all === 0) {
     if (harness.link !== undefined)
       throw new Error('no request came through the link: the engine does not connect where its settings say');
     trial.note({ faultSteps: 'n/a' });
@@ -39,7 +39,7 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
     trial.note({
       faultsPastCtxFs: 'not tried: some of its I/O does not go through ctx.fs, and fault steps are of the rest',
     });
-  const steady = harness.link === undefined ? new InOrder() : new UntilTime(steps, trial);
+  const steady = harness.link === undefined ? new InOrder(steps) : new UntilTime(steps, trial);
   let tried = 0;
   const worker = async (): Promise<void> => {
     for (let nth = steady.next(); nth !== undefined; nth = steady.next()) {
@@ -61,14 +61,19 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
   const atOnce = harness.link === undefined ? RUNS_AT_ONCE : 1;
   const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker));
   for (const result of ended) if (result.status === 'rejected') throw result.reason;
+  // where none may be: one after the other
+  steady.goOn();
+  await worker();
   trial.note({ faultSteps: { tried, of: Math.max(tried, steady.of) } });
   if (tried === 0) throw new NotClaimed('it has no such step');
 }
 
 /** Which steps go wrong, one after the other. */
 interface Steps {
-  /** `undefined`: there are no more, or there is no more time. */
+  /** `undefined`: there are no more that were counted, or there is no more time. */
   next(): number | undefined;
+  /** Past those that were counted, too. */
+  goOn(): void;
   /** A run ended before this step twice. */
   notReached(nth: number): void;
   stop(): void;
@@ -78,14 +83,23 @@ interface Steps {
 
 class InOrder implements Steps {
   #next = 1;
+  #counted: number;
   #end = MOST_STEPS + 1;
+
+  constructor(counted: number) {
+    this.#counted = counted;
+  }
 
   get of(): number {
     return this.#end - 1;
   }
 
   next(): number | undefined {
-    return this.#next < this.#end ? this.#next++ : undefined;
+    return this.#next < this.#end && this.#next <= this.#counted ? this.#next++ : undefined;
+  }
+
+  goOn(): void {
+    this.#counted = MOST_STEPS;
   }
 
   notReached(nth: number): void {
@@ -120,6 +134,8 @@ class UntilTime implements Steps {
     return this.#of > this.#left.length && systemClock.monotonic() >= this.#until ? undefined : this.#left.pop();
   }
 
+  goOn(): void {}
+
   notReached(): void {
     this.#of--;
   }
@@ -137,13 +153,18 @@ export function placeOf({ harness }: EngineTrial, run: number): Place {
   throw new NotClaimed('the harness has neither a workshop nor a link');
 }
 
-async function countSteps({ definition }: EngineTrial, place: Place): Promise<number> {
+/** Of one run: all, and those that the fault may strike. */
+async function countSteps(
+  { definition }: EngineTrial,
+  place: Place,
+  { of }: StepFault,
+): Promise<{ readonly all: number; readonly steps: number }> {
   try {
     const engine = await place.open();
     const workload = new Workload(place.prefix, definition.capabilities.append);
     await workload.run(engine);
     await engine.close();
-    return place.steps();
+    return { all: place.steps(), steps: place.steps(of) };
   } finally {
     await place.dispose();
   }

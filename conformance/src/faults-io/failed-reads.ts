@@ -14,7 +14,7 @@ import { DirectoryPlace, LinkPlace, type Place } from './place.ts';
 import { Workload } from './workload.ts';
 
 /** How long reads are made to fail, one after the other in no order; times the effort. */
-const BOX_MS = 3000;
+const BOX_MS = 2500;
 
 /**
  * Opens an engine on what was acknowledged and asks it for everything, once for each read that it makes for that, with that one failing; then once

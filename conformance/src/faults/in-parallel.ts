@@ -1,4 +1,5 @@
-const PARALLEL = 4;
+/** An engine that opens keeps a core busy. */
+const PARALLEL = 2;
 
 /** As many at once as there is something to wait for; the first failure ends all. */
 export async function inParallel<T>(

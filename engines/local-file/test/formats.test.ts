@@ -21,12 +21,12 @@ import {
   getUint64,
   groupFileBytes,
   HeaderWriter,
-  isBodyWhole,
   isPrepared,
   KIND,
   readEntryHeader,
   readGroupHeader,
 } from '../src/wal/frames.ts';
+import { isBodyWhole } from '../src/wal/whole-body.ts';
 import { batch } from './batches.ts';
 import { coded } from './scripted-disk.ts';
 

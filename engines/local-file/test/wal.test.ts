@@ -3,11 +3,12 @@ import { VirtualClock } from '@robustmq/core/testing';
 import { expect, test } from 'vitest';
 import { CONTROL, type FromWorker, type ToWorker } from '../src/wal/channel.ts';
 import type { FilePreparer } from '../src/wal/file-preparer.ts';
-import { ENTRY_HEADER_BYTES, entryBytes, isBodyWhole, KIND, readEntryHeader } from '../src/wal/frames.ts';
+import { ENTRY_HEADER_BYTES, entryBytes, KIND, readEntryHeader } from '../src/wal/frames.ts';
 import { Ring } from '../src/wal/ring.ts';
 import { Wal } from '../src/wal/wal.ts';
 import { WalFiles } from '../src/wal/wal-files.ts';
 import type { WalWorker } from '../src/wal/wal-worker.ts';
+import { isBodyWhole } from '../src/wal/whole-body.ts';
 import { batch } from './batches.ts';
 
 const START = 1000;

@@ -20,7 +20,7 @@
  * `previousEnd` is the end of what was committed before: it proves that all below it was acknowledged or could have been.
  * The body CRC of an append covers the first 21 bytes of each batch only: the rest is under the CRC in there.
  */
-import { crc32c } from '@node-rs/crc32';
+// the thread of the log has no need of the native one, and starts a tenth sooner without it
 import { crc32cSmall } from '@robustmq/core/crc32c';
 
 export const WAL_MAGIC = 0x57514d52;
@@ -71,7 +71,6 @@ export function entryBytes(bodyBytes: number): number {
 export class HeaderWriter {
   readonly bytes: Buffer = Buffer.alloc(GROUP_HEADER_BYTES);
   readonly #view: DataView = new DataView(this.bytes.buffer, this.bytes.byteOffset, GROUP_HEADER_BYTES);
-  readonly #groupCovered: Buffer = this.bytes.subarray(0, GROUP_HEADER_BYTES - 4);
   /** The 48 bytes that {@link entry} writes. */
   readonly entryBytes: Buffer = this.bytes.subarray(0, ENTRY_HEADER_BYTES);
 
@@ -85,7 +84,7 @@ export class HeaderWriter {
     setUint64(view, 16, header.start);
     setUint64(view, 24, header.previousEnd);
     view.setUint32(32, header.bytes, true);
-    view.setUint32(60, crc32c(this.#groupCovered), true);
+    view.setUint32(60, crc32cSmall(this.bytes, 0, GROUP_HEADER_BYTES - 4), true);
   }
 
   entry(
@@ -117,7 +116,7 @@ export class HeaderWriter {
 /** The group header at `at`, or `undefined` when there is none that holds together. */
 export function readGroupHeader(bytes: Buffer, at: number): GroupHeader | undefined {
   if (at + GROUP_HEADER_BYTES > bytes.length || bytes.readUInt32LE(at) !== WAL_MAGIC) return undefined;
-  if (bytes.readUInt32LE(at + 60) !== crc32c(bytes.subarray(at, at + 60))) return undefined;
+  if (bytes.readUInt32LE(at + 60) !== crc32cSmall(bytes, at, at + GROUP_HEADER_BYTES - 4)) return undefined;
   if (bytes.readUInt32LE(at + 4) !== WAL_VERSION) return undefined;
   return {
     generation: bytes.readUInt32LE(at + 8),
@@ -150,25 +149,6 @@ export function readEntryHeader(
     bodyBytes: bytes.readUInt32LE(at + 4),
     bodyCrc: bytes.readUInt32LE(at + 44),
   };
-}
-
-/** True when the body that follows the header at `at` is what was written: its own CRC, and for an append each batch's. */
-export function isBodyWhole(bytes: Buffer, at: number, header: EntryHeader): boolean {
-  const from = at + ENTRY_HEADER_BYTES;
-  const to = from + header.bodyBytes;
-  if (to > bytes.length) return false;
-  if (header.kind !== KIND.append) return crc32c(bytes.subarray(from, to)) === header.bodyCrc;
-  let crc = 0;
-  let batch = from;
-  for (let part = 0; part < header.parts; part++) {
-    if (batch + BATCH_HEAD_BYTES > to) return false;
-    crc = crc32cSmall(bytes, batch, batch + BATCH_HEAD_BYTES, crc);
-    const end = batch + 12 + bytes.readInt32BE(batch + 8);
-    if (end < batch + BATCH_HEAD_BYTES || end > to) return false;
-    if (crc32c(bytes.subarray(batch + BATCH_HEAD_BYTES, end)) !== bytes.readUInt32BE(batch + 17)) return false;
-    batch = end;
-  }
-  return batch === to && crc === header.bodyCrc;
 }
 
 export function encodePrepared(): Buffer {

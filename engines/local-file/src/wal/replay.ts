@@ -5,13 +5,13 @@ import {
   GROUP_HEADER_BYTES,
   type GroupHeader,
   groupFileBytes,
-  isBodyWhole,
   readEntryHeader,
   readGroupHeader,
   SECTOR_BYTES,
 } from './frames.ts';
 import type { LogFile, LogReads } from './log-reads.ts';
 import { LogWindow } from './log-window.ts';
+import { isBodyWhole } from './whole-body.ts';
 
 export interface ReplayFile {
   readonly path: string;
