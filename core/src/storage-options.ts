@@ -19,6 +19,8 @@ export interface StorageOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Share of the time since it was called last in which this thread's event loop had work, 0 to 1. By default as Node counts it. */
+  readonly busy?: () => number;
   /** Node-wide tuning; each has a default. */
   readonly tuning?: Partial<StorageTuning>;
 }

@@ -13,6 +13,7 @@ import { type ArchiveStatus, archiveStatusOf, watchArchives } from './archive/st
 import { isStorageError, messageWithHint, StorageError } from './errors.ts';
 import { Loop } from './loop.ts';
 import { liveKey } from './shard/chain.ts';
+import { ColdReads } from './shard/cold-reads.ts';
 import { storageCounters } from './shard/counters.ts';
 import { DEFAULT_TUNING, instanceOf, pause, type ShardEnvironment } from './shard/environment.ts';
 import { giveUpUnreadable } from './shard/give-up.ts';
@@ -22,6 +23,7 @@ import { ReaderCache } from './shard/reader-cache.ts';
 import { LogShard } from './shard/shard.ts';
 import { upkeep } from './shard/upkeep.ts';
 import type { Storage, StorageOptions, StorageProblem, StorageStatus } from './storage-options.ts';
+import { loopUtilization } from './system.ts';
 import type { TopicPolicy } from './topics/policy.ts';
 import { ProducerIds } from './topics/producer-ids.ts';
 import { mergeOverrides, resolveSettings } from './topics/settings.ts';
@@ -60,14 +62,22 @@ class NodeStorage implements Storage {
   readonly #leaving = new AbortController();
 
   constructor(options: StorageOptions) {
-    const { policy, tuning, ...rest } = options;
+    const { policy, tuning, busy = loopUtilization(), ...rest } = options;
     this.#policy = policy;
+    const counters = storageCounters(options.metrics);
     this.#environment = {
       ...rest,
       tuning: { ...DEFAULT_TUNING, ...tuning },
       deadlines: new Deadlines(options.clock),
       readers: new ReaderCache(),
-      counters: storageCounters(options.metrics),
+      coldReads: new ColdReads({
+        clock: options.clock,
+        busy,
+        appends: counters.appendedBatches,
+        held: counters.heldReads,
+        signal: this.#stopping.signal,
+      }),
+      counters,
       signal: this.#stopping.signal,
       mayDelete: (row) => this.#manifests.mayDelete(row),
     };

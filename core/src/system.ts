@@ -17,6 +17,17 @@ export const systemRandom: Random = {
   uuid: () => randomUUID(),
 };
 
+/** A count of its own of how busy the event loop of this thread has been. */
+export function loopUtilization(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
+  };
+}
+
 export const silentLogger: Logger = {
   debug: () => {},
   info: () => {},

@@ -11,6 +11,10 @@ export function storageCounters(metrics: Metrics): ShardCounters {
       'Batches of idempotent producers that were there already',
     ),
     readBytes: counter('robust_read_bytes_total', 'Bytes of batches read by brokers'),
+    heldReads: counter(
+      'robust_cold_reads_held_seconds_total',
+      'Time that reads of archived segments waited for appends and for reads of what is near, of all that waited together',
+    ),
     rolls: counter('robust_segment_rolls_total', 'Segments sealed'),
     recoveries: counter(
       'robust_segment_recoveries_total',

@@ -2,13 +2,15 @@ import { StorageError } from '../errors.ts';
 import type { EngineInstance, StorageOptions, StorageTuning } from '../storage-options.ts';
 import type { Deadlines } from '../wait/deadlines.ts';
 import type { Counter } from '../world.ts';
+import type { ColdReads } from './cold-reads.ts';
 import type { ReaderCache } from './reader-cache.ts';
 
 /** What all shards of a node share. */
-export interface ShardEnvironment extends Omit<StorageOptions, 'tuning' | 'policy'> {
+export interface ShardEnvironment extends Omit<StorageOptions, 'tuning' | 'policy' | 'busy'> {
   readonly tuning: StorageTuning;
   readonly deadlines: Deadlines;
   readonly readers: ReaderCache;
+  readonly coldReads: ColdReads;
   readonly counters: ShardCounters;
   /** False for a segment that the newest manifest of its archive still names. */
   mayDelete(row: { readonly instance: string; readonly id: string }): boolean;
@@ -21,6 +23,7 @@ export interface ShardCounters {
   readonly appendedBatches: Counter;
   readonly duplicateBatches: Counter;
   readonly readBytes: Counter;
+  readonly heldReads: Counter;
   readonly rolls: Counter;
   readonly recoveries: Counter;
   readonly redispatched: Counter;

@@ -90,6 +90,7 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
     const { open } = log;
     if (open !== undefined && at >= open.row.base) {
       try {
+        log.environment.coldReads.hotRead();
         return upTo(await open.writer.read(at, { maxBytes }), at, log.committed);
       } catch (error) {
         if (attempt >= MAX_CHAIN_READS || log.open === open) throw error;
@@ -102,7 +103,7 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
     const copy = await readKept(log, at, maxBytes);
     if (copy !== undefined) return copy;
     try {
-      return await useSegment(log, row, async (reader) => reader.read(at, { maxBytes }));
+      return await readSealed(log, row, at, maxBytes);
     } catch (error) {
       const gone = isStorageError(error, 'SEGMENT_UNKNOWN', 'SEGMENT_LOST', 'CLOSED');
       if (!gone || attempt >= MAX_CHAIN_READS) {
@@ -115,12 +116,21 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
   }
 }
 
+/** What does not lie where the topic's new data goes is cold, and waits for what does. */
+function readSealed(log: ShardLog, row: SegmentRow, at: number, maxBytes: number): Promise<SegmentRead> {
+  const { coldReads } = log.environment;
+  const read = () => useSegment(log, row, async (reader) => reader.read(at, { maxBytes }));
+  if (row.instance !== log.topic.settings.engine) return coldReads.run(maxBytes, read);
+  coldReads.hotRead();
+  return read();
+}
+
 /** From a copy that stayed near when its segment was archived. Whatever is wrong with that, the archive has it all. */
 async function readKept(log: ShardLog, at: number, maxBytes: number): Promise<SegmentRead | undefined> {
   const copy = log.deleting.find((row) => row.kept === true && row.base <= at && at < row.end);
   if (copy === undefined) return undefined;
   try {
-    return await useSegment(log, copy, async (reader) => reader.read(at, { maxBytes }));
+    return await readSealed(log, copy, at, maxBytes);
   } catch {
     return undefined;
   }

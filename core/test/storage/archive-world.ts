@@ -59,6 +59,8 @@ export class ArchiveWorld {
   readonly #defaults: Partial<TopicSettings>;
   steps = new Steps();
   node: Node | undefined;
+  /** Of the event loop, from the next start on. */
+  busy: (() => number) | undefined;
 
   private constructor(instances: ReadonlyMap<string, EngineInstance>, defaults: Partial<TopicSettings>) {
     this.instances = instances;
@@ -91,6 +93,7 @@ export class ArchiveWorld {
       meta,
       engines,
       clock: this.clock,
+      ...(this.busy === undefined ? {} : { busy: this.busy }),
       tuning: { maintenanceIntervalMs: 3_600_000, deleteGraceMs: 0, ...tuning },
       defaults: this.#defaults,
     });

@@ -56,6 +56,38 @@ describe('Archiving', () => {
     expect(opened).toBeGreaterThan(0);
   });
 
+  it('lets reads of what is archived wait for others while the node is full, and no others', async () => {
+    world = await ArchiveWorld.open({ archive: { ...ARCHIVE, keepLocal: 0 } });
+    await world.fill(0, 2);
+    world.clock.shift += 11 * MINUTE;
+    await world.rounds();
+    expect(await world.chain()).toEqual(['0-2 cold']);
+    world.busy = () => 1;
+    await world.restart();
+    await world.fill(2, 2);
+    const shard = await world.shard();
+    const { coldReads } = shard.log.environment;
+    await vi.waitFor(
+      async () => {
+        await shard.read(0, { maxBytes: 4096 });
+        await shard.append([batch(['more'])]);
+        expect(coldReads.rate).toBeLessThan(Number.POSITIVE_INFINITY);
+      },
+      { timeout: 10_000, interval: 30 },
+    );
+    // more than it has credit for
+    const order: string[] = [];
+    const cold = Array.from({ length: 8 }, () =>
+      shard.read(0, { maxBytes: 4 * 1024 * 1024 }).then(() => order.push('cold')),
+    );
+    await shard.read(2, { maxBytes: 4096 });
+    await shard.read(4, { maxBytes: 4096 });
+    order.push('hot');
+    await Promise.all(cold);
+    expect(order.indexOf('hot')).toBeLessThan(7);
+    expect(order).toHaveLength(9);
+  });
+
   it('seals an open segment in time', async () => {
     world = await ArchiveWorld.open({
       archive: { ...ARCHIVE, after: 20 },
