@@ -32,7 +32,7 @@ const { values: flags } = parseArgs({
     /** MB/s of the timed phases. */
     rate: { type: 'string', default: '8' },
     store: { type: 'string', default: '/dev/shm' },
-    /** The instance's `coldGetsPerSecond`, of 4 MiB each. */
+    /** The instance's `coldGetsPerSecond`, each of 4 to 16 MiB. */
     'cold-gets': { type: 'string', default: '200' },
     /** Of the kills at most: then what was not hit is said, and the run has failed. */
     minutes: { type: 'string', default: '25' },

@@ -73,7 +73,7 @@ export async function openObjectArchive(
   });
   try {
     const cluster = ctx.cluster ?? (await onlyCluster(store, settings.prefix, backend.place));
-    return new ObjectArchive(store, settings, cluster, random);
+    return new ObjectArchive(store, settings, cluster, ctx);
   } catch (error) {
     await store.close();
     throw error;
@@ -109,7 +109,12 @@ class ObjectArchive implements ArchiveReader {
   readonly #pieces: Pieces;
   readonly #indexes: IndexCache;
 
-  constructor(store: SteadyStore, settings: ObjectSettings, cluster: string, random: Random) {
+  constructor(
+    store: SteadyStore,
+    settings: ObjectSettings,
+    cluster: string,
+    { clock, random }: Pick<ArchiveContext<ObjectSettings>, 'clock' | 'random'>,
+  ) {
     this.cluster = cluster;
     this.#store = store;
     this.#settings = settings;
@@ -117,7 +122,7 @@ class ObjectArchive implements ArchiveReader {
     this.#random = random;
     const { pieceBytes, cacheBytes } = settings;
     const reads = readsOf(store);
-    this.#pieces = new Pieces(reads, { pieceBytes, cacheBytes: Math.floor(cacheBytes * (1 - INDEX_SHARE)) });
+    this.#pieces = new Pieces(reads, { clock, pieceBytes, cacheBytes: Math.floor(cacheBytes * (1 - INDEX_SHARE)) });
     this.#indexes = new IndexCache(reads, this.#pieces, { limitBytes: Math.floor(cacheBytes * INDEX_SHARE) });
   }
 

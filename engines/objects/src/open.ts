@@ -108,6 +108,7 @@ export async function openObjects(ctx: EngineContext<ObjectSettings>, backend: O
     await medium.open();
     const reads = readsOf(store);
     const pieces = new Pieces(reads, {
+      clock,
       pieceBytes: settings.pieceBytes,
       cacheBytes: Math.floor(settings.cacheBytes * (1 - INDEX_SHARE)),
     });

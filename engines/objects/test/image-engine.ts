@@ -7,6 +7,7 @@ import {
   type IngestResult,
   type StorageEngine,
   StorageError,
+  systemClock,
 } from '@robustmq/core';
 import type { Placement } from '../src/image/format.ts';
 import { openImage } from '../src/image/image-reader.ts';
@@ -44,7 +45,7 @@ function openImages(ctx: EngineContext): StorageEngine {
   const medium = media.get(ctx.dir) ?? { store: new StoredObjects(), segments: new Map() };
   media.set(ctx.dir, medium);
   const { store, segments } = medium;
-  const pieces = new Pieces(store, { pieceBytes: 4096, cacheBytes: 64 * 1024, mergePieces: 2 });
+  const pieces = new Pieces(store, { clock: systemClock, pieceBytes: 4096, cacheBytes: 64 * 1024, mergePieces: 2 });
   const indexes = new IndexCache(store, pieces, { limitBytes: 16 * 1024 });
 
   const find = (id: string): Kept => {

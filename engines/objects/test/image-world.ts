@@ -1,4 +1,5 @@
 import type { StorageError } from '@robustmq/core';
+import { VirtualClock } from '@robustmq/core/testing';
 import type { Placement } from '../src/image/format.ts';
 import { type ImageReader, type OpenImageOptions, openImage } from '../src/image/image-reader.ts';
 import { encodeImage, type ImageSummary } from '../src/image/image-writer.ts';
@@ -24,11 +25,12 @@ export function image(
 /** A store with one object of some images, and what reads it. */
 export class ImageWorld {
   readonly store: StoredObjects = new StoredObjects();
+  readonly clock: VirtualClock = new VirtualClock();
   readonly pieces: Pieces;
   readonly indexes: IndexCache;
 
   constructor(options: Partial<PiecesOptions> & { readonly indexBytes?: number } = {}) {
-    this.pieces = new Pieces(this.store, { cacheBytes: 1 << 20, ...options });
+    this.pieces = new Pieces(this.store, { clock: this.clock, cacheBytes: 1 << 20, ...options });
     this.indexes = new IndexCache(this.store, this.pieces, { limitBytes: options.indexBytes ?? 1 << 20 });
   }
 

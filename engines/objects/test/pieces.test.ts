@@ -1,3 +1,4 @@
+import { systemClock } from '@robustmq/core';
 import { describe, expect, test } from 'vitest';
 import { Pieces } from '../src/read/pieces.ts';
 import { joinViews } from '../src/read/run.ts';
@@ -10,7 +11,7 @@ const PLACE = { key: 'k', objectBytes: OBJECT.length };
 function world(options: { cacheBytes?: number; mergePieces?: number } = {}) {
   const store = new StoredObjects();
   store.objects.set('k', OBJECT);
-  const pieces = new Pieces(store, { pieceBytes: 100, cacheBytes: 10_000, ...options });
+  const pieces = new Pieces(store, { clock: systemClock, pieceBytes: 100, cacheBytes: 10_000, ...options });
   const range = async (at: number, bytes: number, signal?: AbortSignal) =>
     Buffer.from(joinViews(await pieces.range(PLACE, at, bytes, signal === undefined ? {} : { signal })));
   const asked = () => store.asked.splice(0).map(({ at, bytes }) => [at, bytes]);

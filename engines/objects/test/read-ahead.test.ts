@@ -67,7 +67,51 @@ describe('reading ahead', () => {
     expect(await read(10)).toEqual([]);
     expect(await read(70)).toEqual([17]);
     expect(await read(71)).toEqual([18]);
+    // two have read on, and may again; after a while they may have gone
+    expect(world.pieces.aheadShare).toBe(Math.floor((1 << 20) / 2 / 4096 / 2));
+    await world.clock.advance(11_000);
     expect(world.pieces.aheadShare).toBe(Math.floor((1 << 20) / 2 / 4096));
+  });
+
+  test('of two at different places of one segment does not end with each read of the other', async () => {
+    const { read, world } = await reading({ ahead: 4 });
+    const asked: number[][] = [];
+    for (let i = 0; i < 40; i++) asked.push(await read(i), await read(i + 50));
+    // each piece once, in requests that pieces share, as for one who reads alone
+    const flat = asked.flat();
+    expect(new Set(flat).size).toBe(flat.length);
+    expect(asked.filter((pieces) => pieces.length > 1).length).toBeGreaterThan(5);
+    expect(world.store.asked.some(({ options }) => options?.signal?.aborted)).toBe(false);
+  });
+
+  test('is not lost by one who reads on while others jump about', async () => {
+    const { reader, read, world } = await reading({ ahead: 4 });
+    await read(0);
+    let late = 0;
+    for (let i = 1; i < 45; i++) {
+      for (const jump of [50 + ((i * 7) % 50), 50 + ((i * 11) % 50)]) await reader.read(jump, { maxBytes: 10 });
+      world.store.asked.length = 0;
+      // what it needs now is there before it asks
+      if ((await read(i)).includes(Math.floor(((i + 1) * BATCH) / 4096))) late++;
+    }
+    expect(late).toBe(0);
+  });
+
+  test('goes on through more segments than have a share, whose readers all stay open', async () => {
+    const world = new ImageWorld({ pieceBytes: 4096, cacheBytes: 4096 * 32, mergePieces: 8 });
+    const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
+    let requests = 0;
+    for (const key of keys) {
+      const reader = await world.open(world.place(key, IMAGE)[0], { readAheadPieces: 8 });
+      world.store.asked.length = 0;
+      for (let i = 0; i < 100; i++) {
+        await reader.read(i, { maxBytes: BATCH });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      requests = world.store.asked.length;
+    }
+    // 25 pieces; with nothing ahead each would be a request
+    expect(requests).toBeLessThan(12);
   });
 
   test('is not done for those who jump about, nor when it is not wanted', async () => {

@@ -15,6 +15,7 @@ import { decodeHeader, HEADER_BYTES, type ImageFooter, isTrouble, type Placement
 import { corrupt, troubleOf } from './image-error.ts';
 import type { IndexCache } from './index-cache.ts';
 import { type LoadedImage, serialsOf } from './loaded-image.ts';
+import { type Trail, Trails } from './trails.ts';
 import { fetchedTwice } from './twice.ts';
 
 /** One read gives no more, whatever is asked for, unless a single batch has more. */
@@ -49,10 +50,7 @@ export class ImageReader implements SegmentReader {
   readonly #place: Placement;
   readonly #image: LoadedImage;
   readonly #fetch: FetchOptions;
-  readonly #ahead: ReadAhead;
-  /** Where the read before ended, and where it began: what was read and did not fit behind other batches is read once more, which is no jump. */
-  #ended: Place = NOWHERE;
-  #began: Place = NOWHERE;
+  readonly #trails: Trails;
   #closed = false;
 
   constructor(
@@ -68,7 +66,8 @@ export class ImageReader implements SegmentReader {
     this.#place = place;
     this.#image = image;
     this.#fetch = fetch;
-    this.#ahead = new ReadAhead(pieces, place, place.at + image.footer.stateAt, readAheadPieces, fetch);
+    const end = place.at + image.footer.stateAt;
+    this.#trails = new Trails(() => new ReadAhead(pieces, place, end, readAheadPieces, fetch));
   }
 
   get footer(): ImageFooter {
@@ -101,7 +100,8 @@ export class ImageReader implements SegmentReader {
     const number = index.blockOf(from);
     if (number === index.count) return { bytes: new Uint8Array(0), next: footer.end };
     const most = Math.min(maxBytes, MAX_READ_BYTES);
-    const { bytes, start, until } = await this.#from(from, number, most, signal);
+    const { trail, position } = this.#trails.at(from);
+    const { bytes, start, until } = await this.#from(from, { number, most, trail, known: position, signal });
     // positions from here on are those in `bytes`, which begin with the block
     const origin = index.block(number).position;
     const last = index.block(until);
@@ -113,8 +113,8 @@ export class ImageReader implements SegmentReader {
       ({ end, next } = batchesUpTo(this.#place, bytes, Math.max(start, lastAt), end, limit));
       if (end > limit && lastAt > start) ({ end, next } = { end: lastAt, next: index.block(until - 1).end });
     }
-    this.#began = { offset: from, position: origin + start };
-    this.#ended = { offset: next, position: origin + end };
+    trail.began = { offset: from, position: origin + start };
+    trail.ended = { offset: next, position: origin + end };
     return { bytes: bytes.subarray(start, end), next };
   }
 
@@ -131,18 +131,17 @@ export class ImageReader implements SegmentReader {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#ahead.close();
+    this.#trails.close();
   }
 
   /** Blocks from `number` to `until`, which reach as far as `most` bytes behind the batch that holds `from`, and where that begins in them. */
-  async #from(from: number, number: number, most: number, signal: AbortSignal | undefined): Promise<Found> {
+  async #from(from: number, { number, most, trail, known, signal }: Wanted): Promise<Found> {
     const { index } = this.#image;
     const { position, bytes: length } = index.block(number);
-    const known = [this.#ended, this.#began].find(({ offset }) => offset === from)?.position;
     const until = index.lastBefore((known ?? position) + most, number);
     const { position: lastAt, bytes: lastBytes } = index.block(until);
     const fetching = this.#blocks(number, until, signal);
-    this.#ahead.moved(this.#place.at + lastAt + lastBytes, known !== undefined);
+    trail.ahead.moved(this.#place.at + lastAt + lastBytes, known !== undefined);
     const bytes = await fetching;
     if (known !== undefined) return { bytes, start: known - position, until };
     const first = findBatch(this.#place, bytes, 0, length, (header) => nextOffset(header) > from);
@@ -197,13 +196,15 @@ export class ImageReader implements SegmentReader {
   }
 }
 
-/** An offset, and the batch that holds it. */
-interface Place {
-  readonly offset: number;
-  readonly position: number;
+interface Wanted {
+  /** Of the block that holds the offset. */
+  readonly number: number;
+  readonly most: number;
+  readonly trail: Trail;
+  /** Where the batch that holds the offset begins, when the read before has told. */
+  readonly known: number | undefined;
+  readonly signal: AbortSignal | undefined;
 }
-
-const NOWHERE: Place = { offset: -1, position: -1 };
 
 interface Found {
   readonly bytes: Uint8Array;

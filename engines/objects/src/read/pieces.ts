@@ -1,12 +1,15 @@
-import { StorageError } from '@robustmq/core';
+import { type Clock, StorageError } from '@robustmq/core';
 import type { Lane, Shares, SteadyStore } from '../store/steady-store.ts';
 import { Flight } from './flight.ts';
 import { Run, type View } from './run.ts';
 import { RunCache } from './run-cache.ts';
 
 export const PIECE_BYTES: number = 4 * 1024 * 1024;
+/** Who has not read on for so long may have gone: readers stay open long after they were used. */
+const STILL_MS = 10_000;
 
 export interface PiecesOptions {
+  readonly clock: Clock;
   /** Objects are read in pieces of this size, at multiples of it; {@link PIECE_BYTES} by default. */
   readonly pieceBytes?: number;
   /** What is kept at most, beside what callers hold. */
@@ -41,10 +44,13 @@ export class Pieces {
   #serial = 0;
   #hits = 0;
   #misses = 0;
-  #readers = 0;
+  readonly #clock: Clock;
+  /** Those who read ahead, and when each did; who did last comes last. */
+  readonly #readers = new Map<object, number>();
 
   constructor(store: Pick<SteadyStore, 'getRange'>, options: PiecesOptions) {
     this.#store = store;
+    this.#clock = options.clock;
     this.pieceBytes = options.pieceBytes ?? PIECE_BYTES;
     this.cacheBytes = options.cacheBytes;
     this.#mergePieces = options.mergePieces ?? 4;
@@ -116,12 +122,22 @@ export class Pieces {
 
   /** How many pieces each of those that read ahead may have in front of it, so that together they leave half of the cache to others. */
   get aheadShare(): number {
-    return Math.floor(this.cacheBytes / 2 / this.pieceBytes / Math.max(1, this.#readers));
+    const since = this.#clock.monotonic() - STILL_MS;
+    for (const [reader, at] of this.#readers) {
+      if (at >= since) break;
+      this.#readers.delete(reader);
+    }
+    return Math.floor(this.cacheBytes / 2 / this.pieceBytes / Math.max(1, this.#readers.size));
   }
 
-  /** One more, or one less, reads ahead. */
-  countReader(change: 1 | -1): void {
-    this.#readers += change;
+  /** `reader` reads ahead: it has a share until it rests, or has not been heard of for a while. */
+  goesAhead(reader: object): void {
+    this.#readers.delete(reader);
+    this.#readers.set(reader, this.#clock.monotonic());
+  }
+
+  rests(reader: object): void {
+    this.#readers.delete(reader);
   }
 
   /** What holds the pieces, in order; a run or a flight may come more than once. */

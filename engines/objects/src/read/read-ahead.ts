@@ -39,7 +39,6 @@ export class ReadAhead {
     if (this.#window === 0) {
       if (this.#most === 0) return;
       this.#window = 1;
-      this.#pieces.countReader(1);
     } else if (piece > this.#piece) this.#window = Math.min(this.#most, this.#window * 2);
     this.#piece = piece;
     this.#ahead = Math.max(this.#ahead, piece);
@@ -51,9 +50,15 @@ export class ReadAhead {
   }
 
   #fetch(): void {
-    const { pieceBytes, aheadShare } = this.#pieces;
-    const window = Math.min(this.#window, aheadShare);
+    const { pieceBytes } = this.#pieces;
     const last = this.#pieceOf(this.#end);
+    // who has all that there is leaves its share to others
+    if (this.#ahead >= last) {
+      this.#pieces.rests(this);
+      return;
+    }
+    this.#pieces.goesAhead(this);
+    const window = Math.min(this.#window, this.#pieces.aheadShare);
     const until = Math.min(this.#piece + window, last);
     const wanted = until - this.#ahead;
     if (wanted <= 0 || (wanted < window / 2 && until < last)) return;
@@ -71,7 +76,7 @@ export class ReadAhead {
   #stop(): void {
     if (this.#window === 0) return;
     this.#window = 0;
-    this.#pieces.countReader(-1);
+    this.#pieces.rests(this);
     this.#giveUp.abort();
     this.#giveUp = new AbortController();
   }
