@@ -23,7 +23,9 @@ import { settingsOf } from './support/settings.ts';
 const random = new SeededRandom(1);
 const config = settingsOf({ prefix: 'here/' });
 
-function storeOn(bucket: Bucket, own: Pick<MemoryStoreOptions, 'interfere'> = {}): MemoryStore {
+type Own = Pick<MemoryStoreOptions, 'interfere' | 'weather' | 'requestTimeoutMs'>;
+
+function storeOn(bucket: Bucket, own: Own = {}): MemoryStore {
   return new MemoryStore({ bucket, clock: systemClock, random: new SeededRandom(2), ...own });
 }
 
@@ -47,13 +49,9 @@ function open(bucket: Bucket, meta: Meta): Promise<StorageEngine> {
   return openObjects(ctx, backendOf(storeOn(bucket)));
 }
 
-function archiveOf(
-  bucket: Bucket,
-  cluster?: string,
-  own: Pick<MemoryStoreOptions, 'interfere'> = {},
-): Promise<ArchiveReader> {
+function archiveOf(bucket: Bucket, cluster?: string, own: Own = {}, patienceMs = 0): Promise<ArchiveReader> {
   const ctx = {
-    config: { ...config, patienceMs: 0 },
+    config: { ...config, patienceMs },
     clock: systemClock,
     random,
     logger: silentLogger,
@@ -184,6 +182,59 @@ it('asks which cluster when there are several, and says when there is none', asy
   const archive = await archiveOf(bucket, second.engine.incarnation);
   expect(archive.cluster).toBe(second.engine.incarnation);
   await archive.close();
+});
+
+describe('In a bucket with many other names', () => {
+  const CLUSTER = 'ffffffff-0000-4000-8000-000000000000';
+  const shared = (names: Iterable<string>): Bucket => {
+    const bucket = new Bucket({ clock: systemClock, random });
+    for (const name of names) bucket.put(`here/${name}`, Buffer.alloc(1), 'u');
+    return bucket;
+  };
+  function* numbered(from: number, to: number, name: (number: string) => string): Generator<string> {
+    for (let i = from; i < to; i++) yield name(String(i).padStart(6, '0'));
+  }
+
+  it.each([
+    ['folders', (number: string) => `${number}/of-others`],
+    ['objects', (number: string) => number],
+    ['names of all Unicode', (number: string) => `\u{1F600}\uFF5E${number}/of-others`],
+  ])('finds the only cluster behind thousands of %s', async (_, name) => {
+    const bucket = shared([...numbered(0, 2500, name), `${CLUSTER}/medium`, 'z/of-others']);
+    const archive = await archiveOf(bucket);
+    expect(archive.cluster).toBe(CLUSTER);
+    await archive.close();
+  });
+
+  it('finds that there are two, pages apart', async () => {
+    const first = CLUSTER.replaceAll('f', '0');
+    const between = numbered(0, 1500, (number) => `1${number}/of-others`);
+    await expect(archiveOf(shared([`${first}/medium`, ...between, `${CLUSTER}/medium`]))).rejects.toMatchObject({
+      message: expect.stringContaining('2 clusters'),
+      hint: expect.stringMatching(new RegExp(`${first}.*${CLUSTER}`)),
+    });
+  });
+
+  it('says so when it has not looked at all of them, and never that there is none', async () => {
+    const bucket = shared([`${CLUSTER.replaceAll('f', '0')}/medium`]);
+    // an endless bucket: each page ends with a name above the one before
+    let pages = 0;
+    const list = bucket.list.bind(bucket);
+    bucket.list = (options) => {
+      pages++;
+      return {
+        ...list({ ...options, after: '' }),
+        objects: [{ key: `here/${pages + 1e6}`, bytes: 1, putAt: 1 }],
+        more: true,
+      };
+    };
+    await expect(archiveOf(bucket)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('more names under this prefix than are looked at'),
+      hint: expect.stringContaining('--cluster'),
+    });
+    expect(pages).toBe(50);
+  });
 });
 
 describe('On a store whose LIST lags', () => {
