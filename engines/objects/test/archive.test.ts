@@ -1,4 +1,5 @@
 import {
+  type ArchiveManifest,
   type ArchiveReader,
   type Clock,
   type EngineContext,
@@ -8,6 +9,7 @@ import {
   silentLogger,
   systemClock,
   unreadMetrics,
+  verifyArchive,
 } from '@robustmq/core';
 import { forEachBatch } from '@robustmq/core/batch';
 import { MemoryMeta, SeededRandom } from '@robustmq/core/testing';
@@ -19,6 +21,7 @@ import { backendOf } from './support/backend.ts';
 import { Bucket } from './support/bucket.ts';
 import { MemoryStore, type MemoryStoreOptions } from './support/memory-store.ts';
 import { settingsOf } from './support/settings.ts';
+import { CALM, type Fate } from './support/weather.ts';
 
 const random = new SeededRandom(1);
 const config = settingsOf({ prefix: 'here/' });
@@ -234,6 +237,73 @@ describe('In a bucket with many other names', () => {
       hint: expect.stringContaining('--cluster'),
     });
     expect(pages).toBe(50);
+  });
+});
+
+describe('On a store whose LIST fails or is slow', () => {
+  const STRAYS = 2500;
+
+  /** A manifest that names both segments of it, and strays for three pages. */
+  async function strewn() {
+    const bucket = new Bucket({ clock: systemClock, random });
+    const { engine, segments } = await filled(bucket);
+    await engine.close();
+    const root = `here/${engine.incarnation}`;
+    for (let i = 0; i < STRAYS; i++) bucket.put(`${root}/00ab/seg/${String(i).padStart(5, '0')}`, Buffer.alloc(1), 'u');
+    const shards = [{ shard: 0, segments: [] as typeof segments }];
+    const manifest = { topics: [{ name: 't', shards }], writtenAt: systemClock.wall() } as unknown as ArchiveManifest;
+    return { bucket, manifest };
+  }
+
+  async function strays(archive: ArchiveReader, manifest: ArchiveManifest): Promise<string[]> {
+    const found: string[] = [];
+    for await (const finding of verifyArchive(archive, manifest))
+      if (finding.kind === 'unlisted') found.push(finding.object.name);
+    return found;
+  }
+
+  /** The page of this number, the fates one after the other. */
+  function onPage(page: number, fates: readonly Fate[]): Pick<MemoryStoreOptions, 'interfere'> {
+    const left = [...fates];
+    let pages = 0;
+    return {
+      interfere: (request, key) => {
+        if (request !== 'LIST' || key === config.prefix) return undefined;
+        return ++pages < page ? undefined : left.shift();
+      },
+    };
+  }
+  const FAILS: Fate = { kind: 'answered', trouble: 'server', applied: false };
+
+  it('verify goes on in the middle of its pages, and names each object once', async () => {
+    const { bucket, manifest } = await strewn();
+    const archive = await archiveOf(bucket, undefined, onPage(2, [FAILS, FAILS]), 60_000);
+    const found = await strays(archive, manifest);
+    expect(new Set(found).size).toBe(found.length);
+    expect(found.filter((name) => name.startsWith('00ab/'))).toHaveLength(STRAYS);
+    await archive.close();
+  });
+
+  it('verify fails as the store did when it fails for good, and has not told that it has seen all', async () => {
+    const { bucket, manifest } = await strewn();
+    const archive = await archiveOf(bucket, undefined, onPage(2, Array(1000).fill(FAILS)));
+    await expect(strays(archive, manifest)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await archive.close();
+  });
+
+  it('verify waits for pages that take long', async () => {
+    const { bucket, manifest } = await strewn();
+    const archive = await archiveOf(bucket, undefined, { weather: { ...CALM, delayMs: 200 } }, 60_000);
+    expect((await strays(archive, manifest)).filter((name) => name.startsWith('00ab/'))).toHaveLength(STRAYS);
+    await archive.close();
+  });
+
+  it('verify asks again for a page that never came', async () => {
+    const { bucket, manifest } = await strewn();
+    const own = { ...onPage(3, [{ kind: 'lost', silent: true }]), requestTimeoutMs: 50 };
+    const archive = await archiveOf(bucket, undefined, own, 60_000);
+    expect((await strays(archive, manifest)).filter((name) => name.startsWith('00ab/'))).toHaveLength(STRAYS);
+    await archive.close();
   });
 });
 
