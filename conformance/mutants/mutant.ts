@@ -16,7 +16,7 @@ import type { Workshop } from '../src/check.ts';
 export interface Mutant {
   /** What it does wrong: goes on after "an engine that" or "a shard that". */
   readonly name: string;
-  /** The real one that it mimics, or the kind. */
+  /** The real one that it mimics,. */
   readonly incident: string;
   readonly stage: Stage['kind'];
   /** The check that is meant to catch it. */

@@ -30,7 +30,7 @@ describe('a mutant', () => {
     expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
   });
 
-  it('names checks that there are, and the kind of incident it mimics', () => {
+  it('names checks that there are, and the incident it mimics', () => {
     const ids = new Set(checks.map(({ id }) => id));
     for (const { caughtBy, alsoFails, mayFail = [], incident, name, stage, file } of mutants) {
       for (const id of [caughtBy, ...alsoFails, ...mayFail]) expect(ids, file).toContain(id);

@@ -157,9 +157,11 @@ export interface Shard {
   /**
    * Committed batches from the one that holds `from` (in a hole: the next one): at least one if there is any, then as many as fit in `maxBytes`. With nothing there
    * yet, waits up to `maxWaitMs` (0 by default) for a commit.
-   * @throws OFFSET_TRIMMED, OFFSET_BEYOND_END (both with `offsets`), CORRUPT, NODE_DOWN.
+   * @throws OFFSET_TRIMMED, OFFSET_BEYOND_END (both with `offsets`), CORRUPT, NODE_DOWN, ABORTED.
    */
   read(from: number, options: ReadOptions): Promise<ShardRead>;
+  /** False where a read from `from` may have to give way to others, since what lies there is archived: read from other shards first. */
+  isNear(from: number): boolean;
   offsets(): Promise<ShardOffsets>;
   /** The first record at or after `timestamp` (ms), in offset order. */
   offsetForTimestamp(timestamp: number): Promise<{ readonly offset: number; readonly timestamp: number } | undefined>;

@@ -64,6 +64,8 @@ export interface Storage extends StorageAdapter {
   acceptLosses(
     topicName: string,
   ): Promise<readonly { readonly shard: number; readonly base: number; readonly end: number }[]>;
+  /** The node is about to stop: reads that wait for their turn go on at once. */
+  letGo(): void;
   /** Refuses new appends (CLOSED), settles those in flight, seals open segments. */
   drain(): Promise<void>;
   /** Stops loops and watches. The engines stay open: who opened them closes them. */

@@ -75,7 +75,6 @@ class NodeStorage implements Storage {
         busy,
         appends: counters.appendedBatches,
         held: counters.heldReads,
-        signal: this.#stopping.signal,
       }),
       counters,
       signal: this.#stopping.signal,
@@ -367,6 +366,10 @@ class NodeStorage implements Storage {
     return given;
   }
 
+  letGo(): void {
+    this.#environment.coldReads.end();
+  }
+
   async drain(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
@@ -378,6 +381,7 @@ class NodeStorage implements Storage {
 
   async close(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
+    this.letGo();
     this.#draining = true;
     this.#leaving.abort();
     this.#stopping.abort();

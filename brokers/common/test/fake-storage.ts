@@ -150,6 +150,10 @@ export class FakeShard implements Shard {
   gate: Promise<void> | undefined;
   /** What `ready` gives. */
   credit: Promise<void> | undefined;
+  /** What lies below is archived. */
+  coldBelow = 0;
+  /** Reads wait for it. */
+  readGate: (() => Promise<void>) | undefined;
   /** How often it was read. */
   reads = 0;
   /** What the store keeps, */
@@ -201,6 +205,7 @@ export class FakeShard implements Shard {
 
   async read(from: number, { maxBytes, maxWaitMs = 0, signal }: ReadOptions): Promise<ShardRead> {
     this.reads++;
+    await this.readGate?.();
     const known = { offsets: { start: this.logStart, end: this.end } };
     if (from < this.logStart) throw new StorageError('OFFSET_TRIMMED', `${from}`, known);
     if (from > this.end) throw new StorageError('OFFSET_BEYOND_END', `${from}`, known);
@@ -218,6 +223,10 @@ export class FakeShard implements Shard {
       next = nextOffset(header);
     }
     return { chunks, bytes, next, offsets: this.#offsets() };
+  }
+
+  isNear(from: number): boolean {
+    return from >= this.coldBelow;
   }
 
   async offsets(): Promise<ShardOffsets> {

@@ -11,7 +11,8 @@ class Broken extends OneFileLog {
 
 export const mutant: Mutant = {
   name: 'acknowledges before the sync',
-  incident: 'Stores that answer from the page cache by default: kill -9 does not show it, the next power cut does',
+  incident:
+    'nats-server #7564 (Jepsen, 2025): JetStream acknowledged what it would sync within two minutes. kill -9 does not show it, the next power cut does',
   stage: 'engine',
   caughtBy: 'SHARD-216',
   // the sync that failed was not waited for

@@ -28,7 +28,8 @@ class Broken extends OneFileLog {
 
 export const mutant: Mutant = {
   name: 'acknowledges before the write',
-  incident: 'A write-behind cache that calls itself a log: a clean stop writes everything, kill -9 nothing of it',
+  incident:
+    'etcd #14370: with a single member a put was answered before it was in the log. A clean stop writes everything, kill -9 nothing of it',
   stage: 'engine',
   caughtBy: 'SHARD-021',
   // each of them crashes right behind an answer

@@ -6,7 +6,8 @@ const SHARE_BYTES = 30 * 1024 * 1024;
 
 export const mutant: Mutant = {
   name: 'asks for a new segment in an empty one',
-  incident: 'A share of the medium that was counted over all segments: once it was used up, core rolled for ever',
+  incident:
+    'KAFKA-6388: an index with room for no entry was full at once: the empty segment was to be rolled into one of the same name, which existed already',
   stage: 'engine',
   caughtBy: 'SHARD-289',
   alsoFails: [],

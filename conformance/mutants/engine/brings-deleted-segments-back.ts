@@ -11,7 +11,8 @@ class Broken extends OneFileEngine {
 
 export const mutant: Mutant = {
   name: 'brings deleted segments back after a restart',
-  incident: 'A replay that knows creations and no deletions: topics that the law wanted gone are served again',
+  incident:
+    'Bitcask #82: a merge dropped the mark of a deletion and kept the older file with the key: after a restart what had been deleted was served again',
   stage: 'engine',
   caughtBy: 'SHARD-103',
   // each of these deletes a segment and starts again

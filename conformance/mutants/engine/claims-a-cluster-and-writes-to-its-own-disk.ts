@@ -6,7 +6,8 @@ const SOUND = oneFile();
 
 export const mutant: Mutant = {
   name: 'says that any node can recover what lies on its own disk',
-  incident: 'A shared directory that was not mounted on one of the machines: found out when the shard had moved there',
+  incident:
+    'distribution #3901: registries behind one balancer, each with a disk of its own. What one of them has taken in, the next one does not have',
   stage: 'engine',
   caughtBy: 'SHARD-286',
   alsoFails: [],

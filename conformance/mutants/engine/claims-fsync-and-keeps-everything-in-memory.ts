@@ -2,7 +2,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'claims fsync and keeps everything in memory',
-  incident: 'A store on a RAM disk, or in a container without its volume: everything is well until the first restart',
+  incident:
+    'kafka-docker #517: each new container made itself a log directory of a new name, and what the one before had kept was gone',
   stage: 'engine',
   caughtBy: 'SHARD-020',
   // whatever asks for something behind a restart

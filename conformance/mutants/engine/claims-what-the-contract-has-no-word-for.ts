@@ -5,7 +5,8 @@ const more = { replication: 3 };
 
 export const mutant: Mutant = {
   name: 'declares what the contract has no word for',
-  incident: 'A claim that is written down, and checked and obeyed by nobody: topics are placed where people read it',
+  incident:
+    'Govcraft/emergent #44, 2026: a retention could be set, and nobody read it. A claim that no one checks is believed all the same',
   stage: 'engine',
   caughtBy: 'SHARD-140',
   alsoFails: [],

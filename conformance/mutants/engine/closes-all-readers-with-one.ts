@@ -3,7 +3,8 @@ import { broken, MEMORY, type Mutant, override } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'closes all readers of a segment with one',
-  incident: 'A handle that is counted once too often down, and is gone under those who still read',
+  incident:
+    'HUDI-9355: Hadoop gives one FileSystem to all who ask for it, and whoever closed it closed it under those who still read',
   stage: 'engine',
   caughtBy: 'SHARD-078',
   alsoFails: [],

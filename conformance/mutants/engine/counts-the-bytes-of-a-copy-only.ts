@@ -2,7 +2,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'answers an ingest with a digest that it did not compute',
-  incident: 'An archive that was verified by its size alone, and the original dropped on the strength of that',
+  incident:
+    'HADOOP-18596: between stores whose checksums can not be compared, distcp -update took a file of the same length for the same file',
   stage: 'engine',
   caughtBy: 'SHARD-060',
   // a large batch is one that is copied, too

@@ -2,7 +2,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'cuts a large state at 64 KiB',
-  incident: 'A length in 16 bits in front of what is known of producers: right until there are some thousand of them',
+  incident:
+    "NIFI-3055, IGNITE-12836: Java's writeUTF puts a length of 16 bits in front: right until there are more than 64 KiB behind it",
   stage: 'engine',
   caughtBy: 'SHARD-125',
   alsoFails: [],

@@ -11,7 +11,7 @@ class Broken extends OneFileEngine {
 export const mutant: Mutant = {
   name: 'cuts a list at 100 ids whatever it was asked for',
   incident:
-    'An object store gives 1000 keys a page and says so in a flag: sweepers that did not look at it deleted what the second page explained',
+    'RustFS #7362: a listing of versions ended after 100, whatever it was asked for, and did not say that there were more',
   stage: 'engine',
   caughtBy: 'SHARD-112',
   alsoFails: [],

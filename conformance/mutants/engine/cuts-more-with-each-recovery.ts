@@ -2,7 +2,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'gives a smaller end at the second recovery',
-  incident: 'A recovery that rewrites what it recovers, is interrupted, and begins again with what it has left',
+  incident:
+    'InfluxDB #522: commits to a log that was being replayed moved the list of its files: the replay was off by one of them, then by two',
   stage: 'engine',
   caughtBy: 'SHARD-050',
   // each of them recovers twice

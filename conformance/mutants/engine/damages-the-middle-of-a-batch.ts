@@ -2,7 +2,8 @@ import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'damages eight bytes in the middle of a large batch',
-  incident: 'A copy into a block that was too short by one word: the header is right, the records are not',
+  incident:
+    'nats-server #2241: a header that was extended was written into a buffer which held more than that: the payload came out damaged',
   stage: 'engine',
   caughtBy: 'SHARD-001',
   // each of them reads batches of more than 1000 bytes

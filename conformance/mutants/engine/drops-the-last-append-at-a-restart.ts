@@ -19,7 +19,7 @@ class Broken extends OneFileEngine {
 export const mutant: Mutant = {
   name: 'drops the last append of an open segment at a restart',
   incident:
-    'An end taken one frame too early: the last acknowledged record is gone, and its offset is given to another',
+    'Lance #6532: a restart left out what was in the log and not flushed yet: acknowledged rows were gone, without a word',
   stage: 'engine',
   caughtBy: 'SHARD-020',
   // each of them recovers what was acknowledged in an earlier life

@@ -2,7 +2,8 @@ import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'drops the batch in the middle of an append',
-  incident: 'A batch of several parts that is copied part by part, and loses one at a boundary that no test had',
+  incident:
+    'SlimMessageBus #426: a large batch was published chunk by chunk, and messages at the border of two chunks were skipped',
   stage: 'engine',
   caughtBy: 'SHARD-010',
   // begins with an append of four batches

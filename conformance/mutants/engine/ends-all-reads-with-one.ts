@@ -4,7 +4,7 @@ import { brokenReader, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'ends all reads of a place with the signal of the first',
   incident:
-    'Fetches that were shared by whoever wanted the same object, under the signal of the first: as it hung up, all failed',
+    'SpiceDB #925, Bucketeer #2552: a read was shared by whoever wanted the same, under the context of the first: as it hung up, all failed',
   stage: 'engine',
   caughtBy: 'SHARD-291',
   alsoFails: [],

@@ -17,7 +17,7 @@ class Broken extends OneFileEngine {
 export const mutant: Mutant = {
   name: 'fails all writers with one copy that breaks off',
   incident:
-    'An error of one upload that was handled as one of the store: a reader of a cold tier timed out, and every topic of the node failed over',
+    'KAFKA-15391: a flush met a topic that was just being deleted, and for this one error the directory went offline, with every other topic in it',
   stage: 'engine',
   caughtBy: 'SHARD-250',
   alsoFails: [],

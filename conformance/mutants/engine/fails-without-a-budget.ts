@@ -2,7 +2,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'fails when it may make no request',
-  incident: 'Housekeeping that treats an empty budget as an error: the node is marked as failed because it is idle',
+  incident:
+    'IoTDB #11774: a rate limit below 0, meant as none, made the limiter of compactions throw: housekeeping failed over what it may spend',
   stage: 'engine',
   caughtBy: 'SHARD-143',
   alsoFails: [],

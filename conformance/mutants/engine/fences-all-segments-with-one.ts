@@ -10,7 +10,8 @@ class Broken extends OneFileEngine {
 
 export const mutant: Mutant = {
   name: 'fences all segments of a file with one',
-  incident: 'A fence for the whole journal instead of for one ledger: one shard moves, and a thousand others stop',
+  incident:
+    'Kafka before KIP-112: one disk that failed took all partitions of its broker along. A fence for the whole journal does it to a thousand shards',
   stage: 'engine',
   caughtBy: 'SHARD-111',
   // goes on in a new segment while it recovers those of before

@@ -14,7 +14,8 @@ class Broken extends OneFileEngine {
 
 export const mutant: Mutant = {
   name: 'keeps of a recovered segment only what lies above its first append at the second start',
-  incident: 'A recovery whose result was good for one life: the next start replays the log without it',
+  incident:
+    'Typhon #715, 2026: recovery let go of the log that it had replayed before its result could be found again: a second crash lost everything',
   stage: 'engine',
   caughtBy: 'SHARD-051',
   // each of them restarts twice; checks of I/O faults recover in their second life, and have no third

@@ -19,7 +19,7 @@ class Broken extends OneFileEngine {
 export const mutant: Mutant = {
   name: 'forgets who waits for credit when the writer ends',
   incident:
-    'A queue of waiters that is served when something completes, and not when everything has failed: the shard stands still',
+    'Pulsar #26678: what waited when its ledger was terminated was neither done nor failed, and the topic stood still for good',
   stage: 'engine',
   caughtBy: 'SHARD-272',
   alsoFails: [],

@@ -4,7 +4,7 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'gives a writer to each of several that ask for a segment at once',
   incident:
-    'A look whether the name is free, and then a write that does not look again: every store without a conditional put',
+    'RustFS #1659, SeaweedFS #8800: a look whether the name is free, and then a write that does not look again: of those who raced several won',
   stage: 'engine',
   caughtBy: 'SHARD-270',
   alsoFails: [],

@@ -15,7 +15,7 @@ class Broken extends OneFileLog {
 export const mutant: Mutant = {
   name: 'goes on behind half a write',
   incident:
-    'A disk that filled up in the middle of a group: what was appended behind the half is not found by any later start',
+    'DuckDB #14785: what was written behind the torn end of a log was taken for garbage, and discarded, by the next start',
   stage: 'engine',
   caughtBy: 'SHARD-212',
   // a write that fails is one that may be half done

@@ -5,7 +5,7 @@ const BYTES = 6;
 export const mutant: Mutant = {
   name: 'keeps the offsets of its time index in 48 bits',
   incident:
-    "Node's writeUIntBE takes six bytes at most: whoever gives an offset those six has cut it, and no small log shows it",
+    "Redpanda #4035: an index had 32 bits for its times, and nothing said that they would fit. Node's writeUIntBE tempts to six bytes for an offset",
   stage: 'engine',
   caughtBy: 'SHARD-005',
   alsoFails: [],

@@ -2,7 +2,8 @@ import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'has a window of one large batch only',
-  incident: 'A window smaller than two batches: a large one waits for all before it, and all behind wait for it',
+  incident:
+    'zio #11187: whoever asked a semaphore for more than it has waited for ever, and so did all who asked behind it, for however little',
   stage: 'engine',
   caughtBy: 'SHARD-121',
   alsoFails: [],

@@ -4,7 +4,8 @@ const kept: Buffer[] = [];
 
 export const mutant: Mutant = {
   name: 'holds what was appended after it was closed',
-  incident: 'A cache that nobody empties: found weeks later, by the kernel, in the middle of the night',
+  incident:
+    'Sarama #1607: what the open of a broker had registered was not cleared by its close, and each round held some more memory',
   stage: 'engine',
   caughtBy: 'SHARD-135',
   alsoFails: [],

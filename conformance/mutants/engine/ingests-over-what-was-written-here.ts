@@ -2,7 +2,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'ingests over a segment that was written here',
-  incident: 'A copy whose key is that of the original: an upload that is repeated replaces what it was made from',
+  incident:
+    'Guava #515, Bun #20462: a file that was copied onto itself was emptied first. A copy whose key is that of the original destroys what it is made from',
   stage: 'engine',
   caughtBy: 'SHARD-068',
   alsoFails: [],

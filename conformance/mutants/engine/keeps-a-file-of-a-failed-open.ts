@@ -8,7 +8,7 @@ const SOUND = oneFile();
 export const mutant: Mutant = {
   name: 'keeps a file open when it could not be opened itself',
   incident:
-    'Ours: a start that failed at a later step left open what the earlier ones had opened, and each attempt kept some more',
+    'librdkafka #4456, and ours: a start that failed at a later step left open what the earlier ones had opened, and each attempt kept some more',
   stage: 'engine',
   caughtBy: 'SHARD-278',
   alsoFails: [],

@@ -4,7 +4,7 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'keeps its files open when it is closed',
   incident:
-    'Restarts of an engine inside one process, each of which leaves its log open: the disk is never free of what was deleted',
+    'CnosDB #1242: files stayed open after they had been deleted, and the disk was not free of them until the process was started again',
   stage: 'engine',
   caughtBy: 'SHARD-133',
   alsoFails: [],

@@ -3,7 +3,8 @@ import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: "keeps a reference to the caller's bytes",
-  incident: 'A cache of the newest appends that holds the socket buffers of the broker, which fills them anew',
+  incident:
+    'netty #485, nats-server #2040: bytes were handed on without a copy, in a buffer that its owner filled anew',
   stage: 'engine',
   caughtBy: 'SHARD-075',
   alsoFails: [],

@@ -3,7 +3,8 @@ import { brokenReader, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'leaks a handle with each read',
-  incident: 'A descriptor a cold read, given back by nobody: enough for a week, then nothing can be opened any more',
+  incident:
+    'CorfuDB #548: each read of a record opened the file and did not close it: some 300 000 descriptors of one log',
   stage: 'engine',
   caughtBy: 'SHARD-132',
   alsoFails: [],

@@ -2,7 +2,8 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'leaves a timer behind when it is closed',
-  incident: 'A retry that fires a minute after the close, and works on files that belong to somebody else by then',
+  incident:
+    'no-kafka #90: a timer of a connection outlived its end, and kept a process alive for seconds that had nothing left to do',
   stage: 'engine',
   caughtBy: 'SHARD-134',
   // counts the timers of a crowd

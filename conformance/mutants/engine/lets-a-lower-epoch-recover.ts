@@ -2,7 +2,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'lets a lower epoch recover',
-  incident: 'A request of the former owner that was held up in a queue arrives after two takeovers, and is obeyed',
+  incident:
+    "KAFKA-7235 (KIP-380): requests of the controller from before a broker's restart reached it afterwards, and were obeyed",
   stage: 'engine',
   caughtBy: 'SHARD-042',
   alsoFails: [],

@@ -2,7 +2,7 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'lets a second writer in',
-  incident: 'A log that is opened for writing again after its end was settled: acknowledged records are written over',
+  incident: 'Cilium #44886: to open a log for writing emptied it: entries that nobody wrote again were gone',
   stage: 'engine',
   caughtBy: 'SHARD-054',
   alsoFails: [],

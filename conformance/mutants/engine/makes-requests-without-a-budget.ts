@@ -37,7 +37,7 @@ async function service(): Promise<ServiceAddress> {
 export const mutant: Mutant = {
   name: 'makes requests in its housekeeping whatever the budget',
   incident:
-    'A sweeper that lists the bucket before it looks at what it may spend: a LIST a minute and node, for ever, on an idle cluster',
+    "SlateDB #1993, Litestream #234: an idle database listed its bucket each minute, or each second: 99 % of somebody's bill",
   stage: 'engine',
   caughtBy: 'SHARD-143',
   alsoFails: [],

@@ -3,7 +3,8 @@ import { broken, MEMORY, type Mutant, override } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'mixes up segments that are written at once',
-  incident: "Many streams in one object, and one position that is off: a topic reads another's messages",
+  incident:
+    'redis-py #2624, 2023: one cancelled call, and each answer on that connection went to whoever asked next. ChatGPT had an outage over it',
   stage: 'engine',
   caughtBy: 'SHARD-110',
   // they are a crowd

@@ -3,7 +3,7 @@ import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'never gives credit back',
   incident:
-    'A semaphore that is not released on every path: after some hours nothing is written any more, and nothing says why',
+    'Pulsar #6360: a send that failed did not release the semaphore on every path, and whoever sent next could wait for ever',
   stage: 'engine',
   caughtBy: 'SHARD-122',
   // whoever waits when the writer ends waits for ever, too

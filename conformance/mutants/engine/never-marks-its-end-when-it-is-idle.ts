@@ -19,7 +19,7 @@ class Broken extends OneFileLog {
 export const mutant: Mutant = {
   name: 'proves an append by the next one only, however long that takes',
   incident:
-    'Logs whose last record is a torn one whenever it does not look right: on a quiet topic that record is days old',
+    'amelie #17, 2026: recovery took a damaged tail for the clean end of the log: on a quiet topic that record is days old',
   stage: 'engine',
   caughtBy: 'SHARD-281',
   alsoFails: [],

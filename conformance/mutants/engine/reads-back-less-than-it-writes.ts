@@ -20,7 +20,7 @@ class Broken extends OneFileLog {
 export const mutant: Mutant = {
   name: 'reads back less than it writes',
   incident:
-    'Logs whose reader had a smaller limit than their writer: at the next start a large entry was taken for a torn tail',
+    'etcd #14025: an entry of more than 10 MB went into the log and was over the limit of its reader: the node did not start again',
   stage: 'engine',
   caughtBy: 'SHARD-127',
   alsoFails: [],

@@ -3,7 +3,7 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'recovers a segment without a record to offset 0',
   incident:
-    'An end that is one past the last record, or 0 when there is none: an owner that falls right after a roll begins again',
+    'nats-server #2068: a stream whose messages had all been consumed came back from kill -9 with its sequence at 0',
   stage: 'engine',
   caughtBy: 'SHARD-052',
   alsoFails: [],

@@ -3,8 +3,7 @@ import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'refuses to seal an empty segment',
-  incident:
-    'Two changes of the engine in a row without a record in between, and a topic that can not be written any more',
+  incident: 'Pulsar #3913: offloading failed whenever the last ledger of the topic was an empty one',
   stage: 'engine',
   caughtBy: 'SHARD-093',
   alsoFails: [],

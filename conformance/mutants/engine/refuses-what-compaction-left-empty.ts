@@ -3,7 +3,7 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'refuses a segment in which nothing is left',
-  incident: 'An object store that takes no empty object: compaction stops at the first segment that it has emptied',
+  incident: 'Pulsar #6795: where every key had been deleted compaction failed, and readers went on to get all of it',
   stage: 'engine',
   caughtBy: 'SHARD-065',
   alsoFails: [],

@@ -2,7 +2,8 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'repeats an id at the edge of a page',
-  incident: 'A listing that goes on at the last key instead of behind it: whoever counts or sweeps by it is wrong',
+  incident:
+    'SeaweedFS #10496: on buckets with versions a listing went on at the last key instead of behind it: whoever counts or sweeps by it is wrong',
   stage: 'engine',
   caughtBy: 'SHARD-102',
   alsoFails: [],

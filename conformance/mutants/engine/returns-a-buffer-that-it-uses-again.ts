@@ -3,7 +3,7 @@ import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'returns a buffer that it uses again for the next read',
   incident:
-    'A pooled buffer handed out while a slow client still waits in the socket: it receives the bytes of another read',
+    'KAFKA-19012: the producer put a buffer back into its pool while the network still sent from it: what went out was other data',
   stage: 'engine',
   caughtBy: 'SHARD-076',
   alsoFails: [],

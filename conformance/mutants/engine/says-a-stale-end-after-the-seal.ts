@@ -2,7 +2,8 @@ import { brokenReader, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'says a stale end after the seal when the last block of its index holds one offset',
-  incident: 'A reader that took the end from an index written before the last append, and stopped short of it for good',
+  incident:
+    'BookKeeper #594: a reader that had learned of the close still said the last entry and the length of before',
   stage: 'engine',
   caughtBy: 'SHARD-091',
   alsoFails: [],

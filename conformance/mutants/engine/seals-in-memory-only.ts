@@ -11,7 +11,8 @@ class Broken extends OneFileEngine {
 
 export const mutant: Mutant = {
   name: 'seals in memory only',
-  incident: 'A rollover that is remembered by the process alone: after its crash nobody knows where the segment ended',
+  incident:
+    'YugabyteDB #3490: a log went on in a new segment before the end of the old one was synced: after a crash there was a gap between the two',
   stage: 'engine',
   caughtBy: 'SHARD-022',
   // each of these reads what was sealed after a restart

@@ -3,7 +3,7 @@ import { broken, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'serves readers of open segments',
   incident:
-    'A reader beside the owner takes what it finds for the end, and misses or invents records of the last second',
+    'Pravega #1900: ledgers that nobody had closed were read as they were, and not all that had been acknowledged was found in them',
   stage: 'engine',
   caughtBy: 'SHARD-092',
   alsoFails: [],

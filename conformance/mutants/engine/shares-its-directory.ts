@@ -6,7 +6,8 @@ const SOUND = oneFile();
 
 export const mutant: Mutant = {
   name: 'opens a directory that another instance has open',
-  incident: 'A service that was started twice: both append to one file, each at the end that it remembers',
+  incident:
+    'urbit #818, Dgraph #1185: two processes were started over one directory, and both wrote to its log, until it was corrupt',
   stage: 'engine',
   caughtBy: 'SHARD-277',
   alsoFails: [],

@@ -21,7 +21,7 @@ class Broken extends OneFileEngine {
 export const mutant: Mutant = {
   name: 'says committed of what is only on its way',
   incident:
-    'A high watermark that is the end of the log: a consumer acted upon a record that the next power cut took back',
+    'KAFKA-14704: a former leader took over the new high watermark before it cut its log, and showed records that were never committed',
   stage: 'engine',
   caughtBy: 'SHARD-031',
   // looks at committed while the step is held

@@ -2,7 +2,8 @@ import { brokenReader, MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'gives nothing for an offset in a hole',
-  incident: 'A reader of a compacted log that finds no batch at its offset and takes that for the end',
+  incident:
+    'KafkaJS #562, ruby-kafka #555: consumers stood still for good at an offset whose record had been compacted away',
   stage: 'engine',
   caughtBy: 'SHARD-064',
   alsoFails: [],

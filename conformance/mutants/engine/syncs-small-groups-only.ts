@@ -21,7 +21,7 @@ class Broken extends OneFileLog {
 export const mutant: Mutant = {
   name: 'syncs small groups only',
   incident:
-    'Group commits that had one path for a few and another for many: under load alone the log was acknowledged from the page cache',
+    'turso #9237: a group commit went by what its leader had asked for: others of the group were told of a sync that there was not',
   stage: 'engine',
   caughtBy: 'SHARD-216',
   alsoFails: [],

@@ -14,7 +14,7 @@ class Broken extends OneFileEngine {
 export const mutant: Mutant = {
   name: 'says of a write whose answer was lost that it was not applied',
   incident:
-    'A timeout that is taken for "not applied": the first write had landed, and the one that is sent again lands, too',
+    'CockroachDB #10703: a proposal that failed may have been applied; it was said not to be, came again, and the insert was there twice',
   stage: 'engine',
   caughtBy: 'SHARD-213',
   alsoFails: ['SHARD-275'],

@@ -12,7 +12,7 @@ class Broken extends OneFileLog {
 export const mutant: Mutant = {
   name: 'takes a torn tail for damage, and does not open',
   incident:
-    'Logs that refused to start after each power cut: somebody deleted the file to make it go, and with it all that was whole',
+    'etcd #5230: a write that had been torn at the border of a page was taken for damage: a member did not start any more, then most did not',
   stage: 'engine',
   caughtBy: 'SHARD-220',
   alsoFails: ['SHARD-288'],

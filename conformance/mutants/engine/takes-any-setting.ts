@@ -2,7 +2,7 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'takes settings that it does not know',
-  incident: 'A misspelt limit that nobody refused: the default held, and was found when the disk was full',
+  incident: 'Heka #124: settings that it did not know were ignored without a word: a typo, and the default held',
   stage: 'engine',
   caughtBy: 'SHARD-142',
   alsoFails: [],

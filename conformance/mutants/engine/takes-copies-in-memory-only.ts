@@ -12,7 +12,7 @@ class Broken extends OneFileEngine {
 export const mutant: Mutant = {
   name: 'knows what it took in until it is started again',
   incident:
-    'A copy whose bytes are safe and whose name is in memory: the original is dropped on its word, and the restart forgets it',
+    'LizardFS #577: the chunks were safe, and what they were was known to memory alone: a restart of the master lost 40 days',
   stage: 'engine',
   caughtBy: 'SHARD-066',
   // each looks after a restart for what was taken in

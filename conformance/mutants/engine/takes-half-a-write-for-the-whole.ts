@@ -14,7 +14,7 @@ class Broken extends OneFileLog {
 export const mutant: Mutant = {
   name: 'takes a file that has grown for a write that was done',
   incident:
-    'A write that failed with EIO behind its first sectors, and a retry that found the file longer and went on at its end',
+    'Proton #1229: a write that failed midway was counted with the bytes it had got out, and left half a record at the end of the log',
   stage: 'engine',
   caughtBy: 'SHARD-288',
   alsoFails: [],

@@ -6,7 +6,7 @@ const SLOTS = 64;
 export const mutant: Mutant = {
   name: 'writes the bytes of the append before when its ring of 64 slots has gone round and is full again',
   incident:
-    'A ring of slots whose last one is read before it is filled: right for a few writers, wrong under contention',
+    'bus-queue #26: the writer of a ring came round between a look at the index and the read: the slot gave another entry than was asked for',
   stage: 'engine',
   caughtBy: 'SHARD-003',
   alsoFails: [],

@@ -2,7 +2,8 @@ import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'applies an append that was aborted before it was called (a wrapper)',
-  incident: 'A request that had timed out in the queue is sent all the same; its client has sent it again long since',
+  incident:
+    'vscode-languageserver-node #1282: a request whose token had been cancelled before the call was sent all the same',
   stage: 'engine',
   caughtBy: 'SHARD-123',
   // one of its refused appends is aborted

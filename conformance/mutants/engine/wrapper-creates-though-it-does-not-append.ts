@@ -5,7 +5,8 @@ let newest: StorageEngine | undefined;
 
 export const mutant: Mutant = {
   name: 'creates segments though it declares that it takes whole ones only (a wrapper)',
-  incident: 'What works and is not declared is used by somebody, is tested by nobody, and breaks without a word',
+  incident:
+    'ansible-documentation #1209: a refactoring took away a feature that nobody had meant to give, and more people used it than one knew',
   stage: 'engine',
   caughtBy: 'SHARD-141',
   alsoFails: [],

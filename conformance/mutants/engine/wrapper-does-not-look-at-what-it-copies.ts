@@ -3,7 +3,8 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'gives a damaged batch a new checksum when it copies it (a wrapper)',
-  incident: 'Bit rot that was copied to the archive with a fresh checksum, while the good original was deleted',
+  incident:
+    'Gfarm #841: a file that was damaged while it was made has a checksum that fits, and is replicated like that',
   stage: 'engine',
   caughtBy: 'SHARD-067',
   alsoFails: [],

@@ -2,7 +2,8 @@ import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'leaves appends unsettled when it is closed (a wrapper)',
-  incident: 'A shutdown that waits for a promise nobody settles any more, until somebody sends kill -9',
+  incident:
+    'Pulsar #23761: a producer was closed while its broker was away: what it had sent was neither done nor failed, for ever',
   stage: 'engine',
   caughtBy: 'SHARD-130',
   alsoFails: ['SHARD-272'],

@@ -3,7 +3,7 @@ import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'gives credit to a writer that has failed (a wrapper)',
   incident:
-    'A window that was opened again by the failure that emptied it: a shard sends for ever what is refused for ever',
+    'Pulsar #11737: producers came back to a topic that stayed fenced, were refused, and came back, without end',
   stage: 'engine',
   caughtBy: 'SHARD-290',
   alsoFails: [],

@@ -4,7 +4,8 @@ import { oneFile } from '../one-file/one-file.ts';
 
 export const mutant: Mutant = {
   name: 'gives half a batch when a deletion meets a read (a wrapper)',
-  incident: 'A short read of a file that is cut under its reader, handed on as if it were all there was',
+  incident:
+    'Curvine #677: a file was truncated while somebody read it, and a part of it was handed to him as if it were all there was',
   stage: 'engine',
   caughtBy: 'SHARD-104',
   alsoFails: [],

@@ -3,7 +3,8 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'answers a listing after it was closed (a wrapper)',
-  incident: 'A sweeper that outlives its engine, sees an empty list, and concludes that everything may go',
+  incident:
+    'SnappyMail #2060: a listing that was empty by a fault was believed, and contacts were deleted on the strength of it',
   stage: 'engine',
   caughtBy: 'SHARD-131',
   alsoFails: [],

@@ -3,8 +3,7 @@ import { MEMORY, type Mutant, override } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'opens no segment while another one is being sealed (a wrapper)',
-  incident:
-    'One lock around all that changes the list of segments: a roll under load waits for itself, or is turned away',
+  incident: 'KAFKA-9693: whenever a segment was rolled, a flush held up those who took what was produced',
   stage: 'engine',
   caughtBy: 'SHARD-113',
   alsoFails: [],

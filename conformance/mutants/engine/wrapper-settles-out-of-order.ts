@@ -3,7 +3,7 @@ import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'settles appends out of order (a wrapper)',
   incident:
-    'Uploads that are acknowledged as they come: the client counts on each acknowledgement covering all before it',
+    'pulsar-client-go #335: a producer that counts on acknowledgements in their order stood still at the first that was out of it',
   stage: 'engine',
   caughtBy: 'SHARD-002',
   // a flush is over before what was held back

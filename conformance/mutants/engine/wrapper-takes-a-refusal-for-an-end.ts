@@ -2,7 +2,8 @@ import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'gives nothing instead of an error for an offset past the end (a wrapper)',
-  incident: 'A consumer with a position from before a loss polls for ever and is told that there is nothing new',
+  incident:
+    'nats-server #5412: after a power cut a consumer was ahead of its stream, and got nothing of it until the stream had caught up',
   stage: 'engine',
   caughtBy: 'SHARD-073',
   alsoFails: [],

@@ -4,7 +4,7 @@ import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'says of an append that is on its way that it was not applied (a wrapper)',
   incident:
-    'The wait ended, so it was called "not applied": the client sends again, and there are two. Most duplicates begin like that',
+    'cockroachdb/jepsen #37: a result that was ambiguous was noted as one that had failed. Whoever sends again after that has it twice',
   stage: 'engine',
   caughtBy: 'SHARD-124',
   alsoFails: [],

@@ -4,7 +4,7 @@ import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'puts an append at the next offset, whatever offset it was given (a wrapper)',
   incident:
-    'A lost append in the middle of a pipeline closes up unnoticed: every offset behind it means another record',
+    'KAFKA-15213: Raft may put records at another offset than the controller counted on, until an append that named its offset failed instead',
   stage: 'engine',
   caughtBy: 'SHARD-004',
   // the bytes that are sent again bear the offset that it gave them

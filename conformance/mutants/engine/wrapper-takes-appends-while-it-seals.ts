@@ -3,7 +3,7 @@ import { MEMORY, type Mutant, wrongWriter } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'takes appends until what was in flight at its seal has settled (a wrapper)',
   incident:
-    'A flush and then a seal, with room for another append between them: it slips into a segment whose end was given out',
+    'BookKeeper #4812: an entry was acknowledged on a ledger that recovery had closed below it, and was lost without a word',
   stage: 'engine',
   caughtBy: 'SHARD-090',
   alsoFails: [],

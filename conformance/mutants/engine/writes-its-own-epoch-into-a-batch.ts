@@ -4,7 +4,7 @@ import { brokenWriter, MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'puts a leader epoch of its own into each batch',
   incident:
-    'A field outside of the checksum that looks free to use: no CRC complains, and followers take the wrong epoch for the truth',
+    'KAFKA-18723: no checksum covers the leader epoch of a batch: followers took what they were sent, also from an epoch above their own',
   stage: 'engine',
   caughtBy: 'SHARD-006',
   alsoFails: [],

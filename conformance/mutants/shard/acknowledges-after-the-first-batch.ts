@@ -2,7 +2,8 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'acknowledges an append of several batches after the first',
-  incident: 'A loop over batches that answers with the first result: of a transaction only the beginning is there',
+  incident:
+    'Logstash #1631: the answer to a bulk request was 200, also if some of it had been refused, and the rejected documents were lost',
   stage: 'shard',
   caughtBy: 'SHARD-010',
   alsoFails: [],

@@ -4,7 +4,7 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'knows of a producer only what has landed',
   incident:
-    'Sequences that are looked up when an append comes and written down when it is done: a repeat in between is stored again',
+    'Mastodon #37879: an idempotency key counted once the first request was done with: a repeat that came before was posted again',
   stage: 'shard',
   caughtBy: 'SHARD-283',
   alsoFails: [],

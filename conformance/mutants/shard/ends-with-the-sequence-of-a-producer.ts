@@ -4,7 +4,7 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'takes no sequence behind 2^31 - 1',
   incident:
-    'A counter of 32 bits with a sign that nobody had seen at its end: the busiest producer is the one that stops',
+    'Redpanda #4854: a producer that had sent 2^31 - 1 records to one partition was refused from then on: out of order',
   stage: 'shard',
   caughtBy: 'SHARD-282',
   alsoFails: [],

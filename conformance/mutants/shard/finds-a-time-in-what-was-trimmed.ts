@@ -3,7 +3,8 @@ import { oneFile } from '../one-file/one-file.ts';
 
 export const mutant: Mutant = {
   name: 'finds a time in what was trimmed',
-  incident: 'A time index that is not cut when the log is: a replay from a moment begins at a record that is gone',
+  incident:
+    'Redpanda #18112: a query by time gave an offset from below a trim, and consumers that began there were stuck out of range',
   stage: 'shard',
   // each call alone is right: only a look for a time behind a trim is not, and nothing but chance asks for both
   caughtBy: 'SHARD-231',

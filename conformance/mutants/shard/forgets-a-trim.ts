@@ -3,7 +3,7 @@ import { oneFile } from '../one-file/one-file.ts';
 
 export const mutant: Mutant = {
   name: 'brings back after a restart what was trimmed',
-  incident: 'A start of the log that only the process knew: records came back that had been deleted for a reason',
+  incident: 'jgroups-raft #9: what had been truncated was not known any more when the log was closed and opened again',
   stage: 'shard',
   caughtBy: 'SHARD-163',
   alsoFails: [],

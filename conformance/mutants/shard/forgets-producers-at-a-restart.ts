@@ -4,8 +4,7 @@ import { oneFile } from '../one-file/one-file.ts';
 
 export const mutant: Mutant = {
   name: 'knows no producer of before its restart',
-  incident:
-    'A table of sequences in memory alone: the restart that took the answer takes the memory of the question, too',
+  incident: 'nats-server #3272: an id that was known as a repeat, also after a purge, was stored again after a restart',
   stage: 'shard',
   caughtBy: 'SHARD-152',
   // each sends again after a restart what was stored before it

@@ -2,7 +2,8 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'gives offsets again after a restart',
-  incident: 'A log in memory that begins at 0 after each start: positions of consumers come to mean other records',
+  incident:
+    'nats-server #1721: once all its messages were deleted, a stream forgot over a restart which sequence came next',
   stage: 'shard',
   caughtBy: 'SHARD-160',
   // also of a log that was trimmed empty

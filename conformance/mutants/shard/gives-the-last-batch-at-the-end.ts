@@ -3,8 +3,7 @@ import { oneFile } from '../one-file/one-file.ts';
 
 export const mutant: Mutant = {
   name: 'gives the last batch again to who reads at the end and does not wait',
-  incident:
-    'A search for the last batch that begins at or below an offset: at the end that is one which was read before',
+  incident: 'nats-server #1580: whenever a durable consumer came back it was given the last stored message again',
   stage: 'shard',
   caughtBy: 'SHARD-072',
   alsoFails: [],

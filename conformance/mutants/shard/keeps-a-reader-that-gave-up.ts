@@ -2,8 +2,7 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'keeps a reader that has given up until its time is up',
-  incident:
-    'Long polls of clients that are gone, each kept with its timer and its buffers: memory grows with every disconnect',
+  incident: 'KAFKA-6529: clients that hung up while they were served were kept, each with its requests and its socket',
   stage: 'shard',
   caughtBy: 'SHARD-273',
   alsoFails: [],

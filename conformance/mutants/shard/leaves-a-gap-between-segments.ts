@@ -4,7 +4,7 @@ import { oneFile } from '../one-file/one-file.ts';
 export const mutant: Mutant = {
   name: 'names a segment that ends before the next one begins',
   incident:
-    'An archive with a hole between two segments: Redpanda refuses such an upload, and its scrubber looks for them',
+    'Redpanda #11121: reads from tiered storage had gaps in them. Redpanda refuses such uploads, and its scrubber looks for them',
   stage: 'shard',
   caughtBy: 'SHARD-161',
   alsoFails: [],

@@ -3,7 +3,7 @@ import { oneFile } from '../one-file/one-file.ts';
 
 export const mutant: Mutant = {
   name: 'repeats the first batch behind a border of segments',
-  incident: 'Readers that changed tiers went on one batch too early or too late: a record twice, or never',
+  incident: 'Redpanda #14911: segments that were merged meanwhile were uploaded as [0, 25) and [20, 30)',
   stage: 'shard',
   caughtBy: 'SHARD-164',
   // each of them reads across segments

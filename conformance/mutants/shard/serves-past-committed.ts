@@ -4,7 +4,7 @@ import { oneFile } from '../one-file/one-file.ts';
 export const mutant: Mutant = {
   name: 'serves past committed while appends are in flight',
   incident:
-    'A reader that follows the end of the log and not its high watermark: the next crash takes back what it was shown',
+    'Redpanda #14794: consumers were shown batches that no majority had yet, and that were not there with the next leader',
   stage: 'shard',
   caughtBy: 'SHARD-031',
   alsoFails: [],

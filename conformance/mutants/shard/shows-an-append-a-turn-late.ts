@@ -4,7 +4,7 @@ import { oneFile } from '../one-file/one-file.ts';
 export const mutant: Mutant = {
   name: 'lets the newest append be read only in the next turn of the event loop',
   incident:
-    'An acknowledgement and an index that are told of a write one after the other: who reads at once finds nothing',
+    'nats-server #6970: a get right after an acknowledgement may be answered by a replica that does not have the message yet',
   stage: 'shard',
   caughtBy: 'SHARD-030',
   // each reads at once what it has appended

@@ -3,7 +3,8 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'stores a repeat as new that is older than what it remembers',
-  incident: 'A window of remembered batches, and whatever is below it is taken for the beginning of something new',
+  incident:
+    'KAFKA-14034: a reset of the sequences gave batches that were being sent again a new identity, and the broker a reason to store them twice',
   stage: 'shard',
   caughtBy: 'SHARD-284',
   alsoFails: [],

@@ -4,7 +4,7 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 export const mutant: Mutant = {
   name: 'takes a gap in the sequence of a producer',
   incident:
-    'A batch that was lost on the way is closed over by the next one, and no one learns that a record is missing',
+    'KAFKA-15591: of a producer that it did not know a broker took any first sequence: the batch before it, still on its way, was lost',
   stage: 'shard',
   caughtBy: 'SHARD-151',
   // a repeat that is too old is a gap seen from behind

@@ -2,7 +2,8 @@ import { MEMORY, type Mutant } from '../mutant.ts';
 
 export const mutant: Mutant = {
   name: 'wakes readers before the commit',
-  incident: 'A long poll that is answered at dispatch finds nothing, and sleeps through the record it waited for',
+  incident:
+    'KAFKA-14334: a long poll at a follower was not looked at when the records had come, and slept through what it waited for',
   stage: 'shard',
   caughtBy: 'SHARD-162',
   // a reader that waits long is given nothing, too

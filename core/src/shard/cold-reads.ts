@@ -1,3 +1,4 @@
+import { StorageError } from '../errors.ts';
 import type { Clock, Counter } from '../world.ts';
 
 export interface ColdReadsOptions {
@@ -8,8 +9,6 @@ export interface ColdReadsOptions {
   readonly appends: Counter;
   /** Seconds that reads were held. */
   readonly held: Counter;
-  /** Aborted when the node closes: then nothing is held. */
-  readonly signal: AbortSignal;
 }
 
 /** How often it is seen whether there is room, and who may go. */
@@ -34,7 +33,7 @@ const LONGEST_MS = 5000;
 interface Held {
   readonly since: number;
   readonly bytes: number;
-  go(): void;
+  readonly go: () => void;
 }
 
 /**
@@ -56,6 +55,7 @@ export class ColdReads {
   #hotWork = 0;
   #hotReads = 0;
   #bytes = 0;
+  #isOver = false;
 
   constructor(options: ColdReadsOptions) {
     this.#options = options;
@@ -72,11 +72,15 @@ export class ColdReads {
     this.#hotReads++;
   }
 
-  /** Runs `read`, of so many bytes at most, when it is its turn. */
-  async run<T extends { readonly bytes: Uint8Array }>(most: number, read: () => Promise<T>): Promise<T> {
+  /** Runs `read`, of so many bytes at most, when it is its turn. @throws ABORTED when `signal` fires before */
+  async run<T extends { readonly bytes: Uint8Array }>(
+    most: number,
+    signal: AbortSignal | undefined,
+    read: () => Promise<T>,
+  ): Promise<T> {
     this.#look();
     const expected = Math.min(most, LEAST);
-    if (!this.#isFree) await this.#turn(expected);
+    if (!this.#isFree) await this.#turn(expected, signal);
     this.#credit -= expected;
     let bytes = 0;
     try {
@@ -86,19 +90,45 @@ export class ColdReads {
     } finally {
       this.#bytes += bytes;
       this.#credit += expected - bytes;
+      this.#letGo();
     }
   }
 
-  get #isFree(): boolean {
-    return this.#rate === Number.POSITIVE_INFINITY || (this.#held.length === 0 && this.#credit > 0);
+  /** Holds nothing any more: the node is about to stop. */
+  end(): void {
+    this.#isOver = true;
+    this.#letGo();
   }
 
-  async #turn(bytes: number): Promise<void> {
+  get #isFree(): boolean {
+    return this.#holdsNone || (this.#held.length === 0 && this.#credit > 0);
+  }
+
+  get #holdsNone(): boolean {
+    return this.#isOver || this.#rate === Number.POSITIVE_INFINITY;
+  }
+
+  async #turn(bytes: number, signal: AbortSignal | undefined): Promise<void> {
     const since = this.#options.clock.monotonic();
-    const turn = new Promise<void>((go) => this.#held.push({ since, bytes, go }));
-    this.#watch();
-    await turn;
-    this.#options.held.value += (this.#options.clock.monotonic() - since) / 1000;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const giveUp = (): void => {
+          this.#held.splice(this.#held.indexOf(held), 1);
+          reject(new StorageError('ABORTED', 'the read was given up'));
+        };
+        const go = (): void => {
+          signal?.removeEventListener('abort', giveUp);
+          resolve();
+        };
+        const held: Held = { since, bytes, go };
+        this.#held.push(held);
+        if (signal?.aborted === true) giveUp();
+        else signal?.addEventListener('abort', giveUp, { once: true });
+        this.#watch();
+      });
+    } finally {
+      this.#options.held.value += (this.#options.clock.monotonic() - since) / 1000;
+    }
   }
 
   #watch(): void {
@@ -117,8 +147,7 @@ export class ColdReads {
     // each takes its bytes when it goes on, which is only after this
     let left = this.#credit;
     for (let first = this.#held[0]; first !== undefined; first = this.#held[0]) {
-      const may = this.#rate === Number.POSITIVE_INFINITY || left > 0 || this.#options.signal.aborted;
-      if (!may && now - first.since < LONGEST_MS) return;
+      if (!this.#holdsNone && left <= 0 && now - first.since < LONGEST_MS) return;
       this.#held.shift();
       left -= first.bytes;
       first.go();
@@ -140,8 +169,11 @@ export class ColdReads {
     this.#lookedAt = now;
     this.#rate = this.#next(had, now - this.#hotAt <= HOT_FOR_MS);
     if (this.#rate === Number.POSITIVE_INFINITY) this.#credit = 0;
-    // what was not used in a look is not saved up
-    else this.#credit = Math.min(this.#credit, 0) + (this.#rate * Math.min(elapsed, LOOK_EVERY_MS * 2)) / 1000;
+    else {
+      // what was not used in a look is not saved up; and those that went because they had waited for long leave no debt of more than a second
+      const owed = Math.max(Math.min(this.#credit, 0), -this.#rate);
+      this.#credit = owed + (this.#rate * Math.min(elapsed, LOOK_EVERY_MS * 2)) / 1000;
+    }
   }
 
   #next(had: number, isHot: boolean): number {

@@ -1,4 +1,5 @@
 import type { SegmentReader } from '../engine.ts';
+import { isStorageError } from '../errors.ts';
 
 interface Entry {
   readonly opening: Promise<SegmentReader>;
@@ -31,7 +32,8 @@ export class ReaderCache {
     try {
       return await use(await entry.opening);
     } catch (error) {
-      this.drop(key, entry);
+      // who gives up says nothing of the reader
+      if (!isStorageError(error, 'ABORTED')) this.drop(key, entry);
       throw error;
     } finally {
       entry.users--;

@@ -1,5 +1,5 @@
 /** Reads that cross segments: the chain is followed from the row that holds the offset, whatever engine each one lies on. */
-import type { ShardOffsets, ShardRead } from '../adapter.ts';
+import type { ReadOptions, ShardOffsets, ShardRead } from '../adapter.ts';
 import { forEachBatch } from '../batch/check.ts';
 import { type BatchHeader, nextOffset } from '../batch/header.ts';
 import { decodeRecords, firstRecordAtOrAfter } from '../batch/records.ts';
@@ -12,6 +12,8 @@ import { batchesOf } from './recovery.ts';
 
 /** A read of the next segment is worth its while only for so many bytes. */
 const MIN_PIECE_BYTES = 4096;
+type PieceOptions = Parameters<SegmentReader['read']>[1];
+
 /** How often a read looks at the chain again because a segment went away under it. */
 const MAX_CHAIN_READS = 3;
 
@@ -19,8 +21,12 @@ export function offsetsOf(log: ShardLog): ShardOffsets {
   return { logStart: log.logStart, committed: log.committed, lastStable: log.committed, epoch: log.epoch };
 }
 
-/** @throws OFFSET_TRIMMED, OFFSET_BEYOND_END, CORRUPT, SEGMENT_LOST */
-export async function readChain(log: ShardLog, from: number, maxBytes: number): Promise<ShardRead> {
+/** @throws OFFSET_TRIMMED, OFFSET_BEYOND_END, CORRUPT, SEGMENT_LOST, ABORTED */
+export async function readChain(
+  log: ShardLog,
+  from: number,
+  { maxBytes, signal }: Pick<ReadOptions, 'maxBytes' | 'signal'>,
+): Promise<ShardRead> {
   checkBounds(log, from);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -30,7 +36,10 @@ export async function readChain(log: ShardLog, from: number, maxBytes: number): 
   while (at < end && (chunks.length === 0 || maxBytes - bytes >= MIN_PIECE_BYTES)) {
     let piece: SegmentRead;
     try {
-      piece = await readPiece(log, at, Math.max(1, maxBytes - bytes));
+      piece = await readPiece(log, at, {
+        maxBytes: Math.max(1, maxBytes - bytes),
+        ...(signal === undefined ? {} : { signal }),
+      });
     } catch (error) {
       // what was read is good; the next read begins where the trouble is, and tells
       if (chunks.length > 0) break;
@@ -85,13 +94,13 @@ function checkBounds(log: ShardLog, from: number): void {
     });
 }
 
-async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<SegmentRead> {
+async function readPiece(log: ShardLog, at: number, options: PieceOptions): Promise<SegmentRead> {
   for (let attempt = 1; ; attempt++) {
     const { open } = log;
     if (open !== undefined && at >= open.row.base) {
       try {
         log.environment.coldReads.hotRead();
-        return upTo(await open.writer.read(at, { maxBytes }), at, log.committed);
+        return upTo(await open.writer.read(at, { maxBytes: options.maxBytes }), at, log.committed);
       } catch (error) {
         if (attempt >= MAX_CHAIN_READS || log.open === open) throw error;
         continue; // it was sealed or recovered meanwhile
@@ -100,10 +109,10 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
     const row = log.rows[indexAtOrBelow(log.rows, at)];
     if (row === undefined || row.end <= at) return { bytes: new Uint8Array(0), next: nextBase(log, at) };
     if (row.state === 'LOST') return { bytes: new Uint8Array(0), next: row.end };
-    const copy = await readKept(log, at, maxBytes);
+    const copy = await readKept(log, at, options);
     if (copy !== undefined) return copy;
     try {
-      return await readSealed(log, row, at, maxBytes);
+      return await readSealed(log, row, at, options);
     } catch (error) {
       const gone = isStorageError(error, 'SEGMENT_UNKNOWN', 'SEGMENT_LOST', 'CLOSED');
       if (!gone || attempt >= MAX_CHAIN_READS) {
@@ -116,21 +125,35 @@ async function readPiece(log: ShardLog, at: number, maxBytes: number): Promise<S
   }
 }
 
-/** What does not lie where the topic's new data goes is cold, and waits for what does. */
-function readSealed(log: ShardLog, row: SegmentRow, at: number, maxBytes: number): Promise<SegmentRead> {
+/** Whether a read from there need not wait for anything but its engine: what does not lie where the topic's new data goes is cold. */
+export function isNearAt(log: ShardLog, at: number): boolean {
+  const row = keptAt(log, at) ?? log.rows[indexAtOrBelow(log.rows, at)];
+  return row === undefined || row.end <= at || isNear(log, row);
+}
+
+function isNear(log: ShardLog, { instance }: SegmentRow): boolean {
+  return instance === log.topic.settings.engine;
+}
+
+function keptAt(log: ShardLog, at: number): SegmentRow | undefined {
+  return log.deleting.find((row) => row.kept === true && row.base <= at && at < row.end);
+}
+
+/** Cold reads give way to those of what is near. */
+function readSealed(log: ShardLog, row: SegmentRow, at: number, options: PieceOptions): Promise<SegmentRead> {
   const { coldReads } = log.environment;
-  const read = () => useSegment(log, row, async (reader) => reader.read(at, { maxBytes }));
-  if (row.instance !== log.topic.settings.engine) return coldReads.run(maxBytes, read);
+  const read = () => useSegment(log, row, async (reader) => reader.read(at, options));
+  if (!isNear(log, row)) return coldReads.run(options.maxBytes, options.signal, read);
   coldReads.hotRead();
   return read();
 }
 
 /** From a copy that stayed near when its segment was archived. Whatever is wrong with that, the archive has it all. */
-async function readKept(log: ShardLog, at: number, maxBytes: number): Promise<SegmentRead | undefined> {
-  const copy = log.deleting.find((row) => row.kept === true && row.base <= at && at < row.end);
+async function readKept(log: ShardLog, at: number, options: PieceOptions): Promise<SegmentRead | undefined> {
+  const copy = keptAt(log, at);
   if (copy === undefined) return undefined;
   try {
-    return await readSealed(log, copy, at, maxBytes);
+    return await readSealed(log, copy, at, options);
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@ import { StorageError as Failure } from '../errors.ts';
 import { Waiter } from '../wait/waiter.ts';
 import { epochStarts, type SegmentRow } from './chain.ts';
 import type { ShardLog } from './log.ts';
-import { offsetsOf, readChain, timestampLookup } from './reading.ts';
+import { isNearAt, offsetsOf, readChain, timestampLookup } from './reading.ts';
 import { trimTo } from './retention.ts';
 
 /** What brokers hold: checks, waits and hands on to the log. */
@@ -44,7 +44,11 @@ export class LogShard implements Shard {
     await log.opened();
     const maxWaitMs = options.maxWaitMs ?? 0;
     if (maxWaitMs > 0 && from === log.committed) await this.#waitFor(from, maxWaitMs, options.signal);
-    return readChain(log, from, options.maxBytes);
+    return readChain(log, from, options);
+  }
+
+  isNear(from: number): boolean {
+    return isNearAt(this.log, from);
   }
 
   async offsets(): Promise<ShardOffsets> {

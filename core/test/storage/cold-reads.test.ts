@@ -1,3 +1,4 @@
+import type { StorageError } from '@robustmq/core';
 import { VirtualClock } from '@robustmq/core/testing';
 import { describe, expect, it } from 'vitest';
 import { ColdReads } from '../../src/shard/cold-reads.ts';
@@ -10,7 +11,6 @@ class World {
   readonly clock = new VirtualClock();
   readonly appends = { value: 0 };
   readonly held = { value: 0 };
-  readonly #closing = new AbortController();
   busy = 0;
   appending = true;
   started = 0;
@@ -20,11 +20,10 @@ class World {
     busy: () => this.busy,
     appends: this.appends,
     held: this.held,
-    signal: this.#closing.signal,
   });
 
-  read(bytes = MiB, most = bytes): Promise<unknown> {
-    return this.cold.run(most, async () => {
+  read(bytes = MiB, most = bytes, signal?: AbortSignal): Promise<unknown> {
+    return this.cold.run(most, signal, async () => {
       this.started++;
       await new Promise<void>((resolve) => this.clock.timer(5, resolve));
       this.done++;
@@ -64,7 +63,7 @@ class World {
   }
 
   close(): void {
-    this.#closing.abort();
+    this.cold.end();
   }
 }
 
@@ -137,8 +136,8 @@ describe('Reads of the archive', () => {
       world.appends.value++;
       await world.clock.advance(50);
     }
-    // each look lets at least one go, which gives back nearly all that it took
-    expect(world.done).toBeGreaterThan(200);
+    // each gives back nearly all that it took, and lets the next one go: 5 ms each
+    expect(world.done).toBeGreaterThan(2000);
     isOver = true;
     world.close();
     await world.clock.advance(1000);
@@ -147,11 +146,63 @@ describe('Reads of the archive', () => {
 
   it('give back what a read that failed took', async () => {
     const world = new World();
-    const failing = () => Promise.reject(new Error('no such object'));
-    await expect(world.cold.run(MiB, failing)).rejects.toThrow('no such object');
     world.busy = 1;
-    world.appends.value++;
-    expect(await world.rateOf(1, 1)).toBeGreaterThan(0);
+    const end = world.readers(1);
+    await world.advance(10_000);
+    expect(world.cold.rate).toBe(4 * MiB);
+    let failed = 0;
+    let isOver = false;
+    const failing = (async () => {
+      while (!isOver)
+        await world.cold
+          .run(4 * MiB, undefined, () => Promise.reject(new Error('no such object')))
+          .catch(() => failed++);
+    })();
+    const before = world.done;
+    await world.advance(10_000);
+    // one by one, and the other one has its 4 MiB a second as if it were alone
+    expect(failed).toBeGreaterThanOrEqual(30);
+    expect(world.done - before).toBeGreaterThanOrEqual(30);
+    isOver = true;
+    await world.advance(1000);
+    await failing;
+    await end();
+  });
+
+  it('leave no debt behind that the next ones pay for', async () => {
+    const world = new World();
+    world.busy = 1;
+    const begun = world.clock.monotonic();
+    // many go without credit, since they have waited for long
+    const many = Array.from({ length: 30 }, async () => {
+      while (world.clock.monotonic() - begun < 60_000) await world.read(4 * MiB);
+    });
+    await world.advance(80_000);
+    await Promise.all(many);
+    const before = world.done;
+    const end = world.readers(1);
+    await world.advance(20_000);
+    expect(world.done - before).toBeGreaterThanOrEqual(70);
+    await end();
+  });
+
+  it('are given up by who no longer wants them, and then read nothing', async () => {
+    const world = new World();
+    world.busy = 1;
+    const end = world.readers(4);
+    await world.advance(10_000);
+    const giveUp = new AbortController();
+    const held = Array.from({ length: 5 }, () => world.read(4 * MiB, 4 * MiB, giveUp.signal));
+    const outcomes = Promise.allSettled(held);
+    giveUp.abort();
+    const started = world.started;
+    expect((await outcomes).map((one) => one.status === 'rejected' && (one.reason as StorageError).code)).toEqual(
+      Array(5).fill('ABORTED'),
+    );
+    expect(world.started).toBe(started);
+    await expect(world.read(4 * MiB, 4 * MiB, giveUp.signal)).rejects.toMatchObject({ code: 'ABORTED' });
+    await end();
+    expect(world.clock.pending).toBe(0);
   });
 
   it('are held for five seconds at most, in the order they came, and not by a node that closes', async () => {

@@ -157,6 +157,7 @@ export async function startNode(config: Config, world: NodeWorld): Promise<Runni
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       if (readiness.phase !== 'failed') readiness.phase = 'draining';
+      storage.letGo();
       await bounded(Promise.all(brokers.map((broker) => broker.drain())));
       await closeAll(closing, logger);
     };

@@ -1,4 +1,4 @@
-import type { Isolation, Shard, ShardOffsets, ShardRead } from '@robustmq/core';
+import type { Isolation, Shard, ShardOffsets } from '@robustmq/core';
 import { isStorageError } from '@robustmq/core';
 import { ERRORS } from '../error-codes.ts';
 import { fetchRequest, fetchResponse } from '../schema/fetch.ts';
@@ -9,6 +9,9 @@ import { checkLeaderEpoch, isFailure, shardFor, topicFor } from './partition.ts'
 
 type Request = Decoded<typeof fetchRequest>;
 type Partition = Request['topics'][number]['partitions'][number];
+
+/** An answer that has something may take so long, also for a client that does not wait. */
+const LEAST_PATIENCE_MS = 500;
 
 /** One partition of the request, and what has been read of it. */
 interface Position {
@@ -87,8 +90,10 @@ async function collect(
   const isolation: Isolation = request.isolationLevel === 1 ? 'stable' : 'committed';
   const most = Math.max(1, Math.min(request.maxBytes, services.settings.maxFetchBytes));
   const limit = Math.min(most, services.output.allowance());
-  const deadline = services.clock.monotonic() + request.maxWaitMs;
-  let total = await readRound(context, positions, limit, isolation);
+  const now = services.clock.monotonic();
+  const deadline = now + request.maxWaitMs;
+  const until = now + Math.max(request.maxWaitMs, LEAST_PATIENCE_MS);
+  let total = await readRound(context, positions, { limit, until, isolation });
   while (total < Math.min(request.minBytes, limit) && !positions.some(isNews) && !context.signal.aborted) {
     const waiting = positions.flatMap(({ shard, from, bytes, asked }) =>
       shard !== undefined && bytes < asked.partitionMaxBytes ? [{ shard, from }] : [],
@@ -97,13 +102,12 @@ async function collect(
     if (maxWaitMs <= 0 || (waiting.length === 0 && total > 0)) return;
     beforeWait();
     await services.storage.wait(waiting, { maxWaitMs, signal: context.signal });
-    const more = await readRound(
-      context,
-      positions,
-      Math.min(limit - total, services.output.allowance()),
+    const more = await readRound(context, positions, {
+      limit: Math.min(limit - total, services.output.allowance()),
+      until,
       isolation,
-      total > 0,
-    );
+      begun: total > 0,
+    });
     // woken, and nothing to read: say so instead of spinning
     if (more === 0) return;
     total += more;
@@ -114,26 +118,41 @@ function isNews({ failed, diverging }: Position): boolean {
   return failed !== undefined || diverging !== undefined;
 }
 
-/** Reads on in each position, in the order of the request, within `limit` bytes; the first batch of all is never too large. */
+interface Round {
+  /** Bytes; the first batch of all is never too large. */
+  readonly limit: number;
+  /** From then on nothing more is begun, once anything was read. */
+  readonly until: number;
+  readonly isolation: Isolation;
+  /** An earlier round has read something. */
+  readonly begun?: boolean;
+}
+
+/**
+ * Reads on in each position, in the order of the request, but first where it need not wait for others: a read of what is archived may take
+ * its time, and an answer that comes too late is asked for again.
+ */
 async function readRound(
   context: RequestContext,
   positions: readonly Position[],
-  limit: number,
-  isolation: Isolation,
-  begun = false,
+  { limit, until, isolation, begun = false }: Round,
 ): Promise<number> {
+  const { clock } = context.services;
   let total = 0;
-  for (const one of positions) {
-    if (one.shard === undefined || isNews(one) || context.signal.aborted) continue;
+  for (const one of nearFirst(positions)) {
+    const { shard } = one;
+    if (shard === undefined || isNews(one) || context.signal.aborted) continue;
     const left = limit - total;
-    const full = left <= 0 && (begun || total > 0);
+    const isMore = begun || total > 0;
+    const full = isMore && (left <= 0 || clock.monotonic() >= until);
     if (full && one.offsets !== undefined) continue;
     const maxBytes = Math.max(1, Math.min(one.asked.partitionMaxBytes - one.bytes, left));
     try {
-      const read = await one.shard.read(one.from, { maxBytes, isolation });
-      await check(one, one.shard, read);
+      if (full && (await isThere(one, shard))) continue;
+      const read = await shard.read(one.from, { maxBytes, isolation, signal: context.signal });
+      await check(one, shard, read.offsets);
       if (isNews(one) || read.bytes === 0) continue;
-      if (full || (read.bytes > left && (begun || total > 0))) continue;
+      if (read.bytes > left && isMore) continue;
       one.chunks.push(...read.chunks);
       one.from = read.next;
       one.bytes += read.bytes;
@@ -153,9 +172,22 @@ async function readRound(
   return total;
 }
 
-async function check(one: Position, shard: Shard, read: ShardRead): Promise<void> {
-  one.offsets = read.offsets;
-  one.failed = checkLeaderEpoch(one.asked.currentLeaderEpoch, read.offsets.epoch);
+function nearFirst(positions: readonly Position[]): readonly Position[] {
+  const isNear = ({ shard, from }: Position): boolean => shard?.isNear(from) ?? true;
+  return [...positions.filter(isNear), ...positions.filter((one) => !isNear(one))];
+}
+
+/** For an answer that has no more room: where the log begins and ends, without a read. @returns false where a read has something to say */
+async function isThere(one: Position, shard: Shard): Promise<boolean> {
+  const offsets = await shard.offsets();
+  if (one.from < offsets.logStart || one.from > offsets.committed) return false;
+  await check(one, shard, offsets);
+  return true;
+}
+
+async function check(one: Position, shard: Shard, offsets: ShardOffsets): Promise<void> {
+  one.offsets = offsets;
+  one.failed = checkLeaderEpoch(one.asked.currentLeaderEpoch, offsets.epoch);
   const { lastFetchedEpoch, fetchOffset } = one.asked;
   if (lastFetchedEpoch < 0 || one.failed !== undefined) return;
   // KIP-595: the client's history is not ours when its last epoch ended before where it wants to go on

@@ -1,4 +1,5 @@
 import { StorageError } from '@robustmq/core';
+import type { VirtualClock } from '@robustmq/core/testing';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../../src/error-codes.ts';
 import { makeBatch } from '../support/batch.ts';
@@ -156,5 +157,75 @@ describe('Fetch', () => {
     for (let i = 0; i < 5; i++) sizes.push(only(await client.call(FETCH, 11, fetchOne('t', 0))).records.length);
     // nothing leaves this client's socket: half of what is left each time, down to the least
     expect(sizes).toEqual([200_000, 100_000, 65_000, 65_000, 65_000]);
+  });
+
+  describe('of what is archived', () => {
+    /** Partitions of two batches each; those of which everything is archived take a second to read. */
+    async function withArchived(partitions: readonly ('archived' | 'near')[]) {
+      const client = new CoreClient();
+      const clock = client.clock as VirtualClock;
+      const topic = await client.storage.createTopic('t', { overrides: { shards: partitions.length } });
+      const order: number[] = [];
+      const shards = partitions.map((where, index) => {
+        const shard = client.storage.shard(topic, index);
+        shard.readGate = async () => {
+          order.push(index);
+          if (where === 'archived') await new Promise<void>((resolve) => clock.timer(1000, resolve));
+        };
+        if (where === 'archived') shard.coldBelow = 1000;
+        return shard;
+      });
+      for (const shard of shards)
+        for (let i = 0; i < 2; i++) await shard.append([makeBatch({ records: 2, payload: 939 })]);
+      const ask = async (limits: object = {}) => {
+        const request = fetchOne('t', 0, limits) as { topics: { partitions: object[] }[] };
+        const [first] = request.topics;
+        const asked = first?.partitions[0];
+        const all = partitions.map((_, partition) => ({ ...asked, partition }));
+        client.send(FETCH, 11, { ...request, topics: [{ ...first, partitions: all }] });
+        const answered = client.answer(FETCH, 11);
+        for (let i = 0; i < 100; i++) await clock.advance(100);
+        return (await answered) as { responses: { partitions: Partition[] }[] };
+      };
+      return { client, clock, order, shards, ask };
+    }
+
+    it('comes behind what is near, in an answer in the order of the request', async () => {
+      const { order, ask } = await withArchived(['archived', 'near', 'archived', 'near']);
+      const answer = await ask({ maxWaitMs: 10_000 });
+      expect(order).toEqual([1, 3, 0, 2]);
+      const { partitions } = answer.responses[0] ?? { partitions: [] };
+      expect(partitions.map(({ records }) => records.length)).toEqual([2000, 2000, 2000, 2000]);
+    });
+
+    it('waits for no more of it than the client waits, once there is something to say', async () => {
+      const { order, ask } = await withArchived(Array.from({ length: 50 }, () => 'archived'));
+      const answer = await ask({ maxWaitMs: 2500 });
+      // one a second
+      expect(order).toEqual([0, 1, 2]);
+      const { partitions } = answer.responses[0] ?? { partitions: [] };
+      expect(partitions.map(({ records }) => records.length)).toEqual([2000, 2000, 2000, ...Array(47).fill(0)]);
+      // where each log ends is told all the same
+      expect(partitions.every(({ errorCode, highWatermark }) => errorCode === 0 && highWatermark === 4)).toBe(true);
+    });
+
+    it('gives a client that does not wait what there is within half a second', async () => {
+      const { order, ask } = await withArchived(['near', 'near', 'archived', 'archived']);
+      const answer = await ask({ maxWaitMs: 0 });
+      expect(order).toEqual([0, 1, 2]);
+      expect(answer.responses[0]?.partitions.map(({ records }) => records.length)).toEqual([2000, 2000, 2000, 0]);
+    });
+
+    it('still says of a partition that there is no such offset', async () => {
+      const { shards, ask } = await withArchived(['archived', 'archived']);
+      const last = shards[1];
+      if (last === undefined) throw new Error('it was made');
+      last.logStart = 2;
+      const answer = await ask({ maxWaitMs: 0 });
+      expect(answer.responses[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual([
+        0,
+        ERRORS.OFFSET_OUT_OF_RANGE,
+      ]);
+    });
   });
 });
