@@ -84,10 +84,11 @@ export class MqttTrickle {
   #isDone = false;
   readonly #running: Promise<void>;
 
-  constructor(port: number) {
-    this.#client = mqtt.connect(`mqtt://127.0.0.1:${port}`, { clientId: 'trickle', reconnectPeriod: 50 });
+  /** `name` is what its values begin with. */
+  constructor(port: number, name = 't') {
+    this.#client = mqtt.connect(`mqtt://127.0.0.1:${port}`, { clientId: `trickle-${name}`, reconnectPeriod: 50 });
     this.#client.on('error', () => {}); // it connects again by itself
-    this.#running = this.#run();
+    this.#running = this.#run(name);
   }
 
   async stop(): Promise<void> {
@@ -96,10 +97,10 @@ export class MqttTrickle {
     await this.#client.endAsync(true);
   }
 
-  async #run(): Promise<void> {
+  async #run(name: string): Promise<void> {
     for (let i = 0; !this.#isDone; i++) {
-      await this.#client.publishAsync('trickle', `t${i}`, { qos: 1 });
-      this.acknowledged.add(`t${i}`);
+      await this.#client.publishAsync('trickle', `${name}${i}`, { qos: 1 });
+      this.acknowledged.add(`${name}${i}`);
       await sleep(50);
     }
   }

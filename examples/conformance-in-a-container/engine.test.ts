@@ -8,7 +8,9 @@ const PORT = 9000;
 const BUCKET = 'conformance';
 const [accessKeyId, secretAccessKey] = ['conformance', 'conformance-secret'];
 
-const container = await new GenericContainer(process.env.MINIO_IMAGE ?? 'minio/minio:RELEASE.2025-09-07T16-13-09Z')
+// Docker Hub gives MinIO's to nobody without an account any more
+const IMAGE = process.env.MINIO_IMAGE ?? 'quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z';
+const container = await new GenericContainer(IMAGE)
   .withCommand(['server', '/data'])
   .withEnvironment({ MINIO_ROOT_USER: accessKeyId, MINIO_ROOT_PASSWORD: secretAccessKey })
   .withTmpFs({ '/data': 'rw' })

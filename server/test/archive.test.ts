@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { silentLogger } from '@robustmq/core';
 import { loadConfig } from '@robustmq/core/config';
@@ -81,6 +81,7 @@ test('an archive is listed, read, checked and restored from its store alone', ()
     expect(restored).toMatchObject({ code: 0, error: '' });
     const [shard] = JSON.parse(restored.out).topics[0].shards;
     expect(shard).toMatchObject({ logStart: 0, holes: [{ base: 10 }] });
+    expect(JSON.parse(restored.out).unlisted).toMatchObject({ objects: 0, later: 0 });
     expect(await archive('restore', '--data', 'new', '--old-cluster-is-gone')).toMatchObject({
       code: 1,
       error: expect.stringMatching(/^TOPIC_EXISTS/),
@@ -108,10 +109,18 @@ test('a damaged segment is found by verify, which ends with 1', () =>
     const bytes = await readFile(file);
     await writeFile(file, bytes.with(bytes.length - 2, 0xff ^ (bytes.at(-2) ?? 0)));
     await writeFile(join(files, 'stray'), 'nobody knows it');
+    const anHourAgo = Date.now() / 1000 - 3600;
+    await utimes(join(files, 'stray'), anHourAgo, anHourAgo);
+    await writeFile(join(files, 'new'), 'nobody knows it yet');
     const { code, out } = await archive('verify');
     expect(code).toBe(1);
     expect(out).toMatch(/^audit +0 +0 +\d+ +CORRUPT /m);
-    expect(out).toMatch(/^ {2}seg\/stray/m);
+    const unlisted = [/^ {2}seg\/stray$/m, /^ {2}seg\/new {2}\(may be later than the manifest\)$/m];
+    for (const line of unlisted) expect(out).toMatch(line);
+    // a restore looks at all of it too
+    const restored = await archive('restore', '--data', 'new', '--old-cluster-is-gone');
+    for (const line of unlisted) expect(restored.out).toMatch(line);
+    expect(restored.out).not.toContain('Nothing else lies there');
   }));
 
 test('an archive that is none, or that is not named, is a typed error', () =>

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { command } from './node-fixture.ts';
 
 const COLD = ['--set', 'engines.cold.use=s3', '--set', 'engines.cold.bucket=archive'];
@@ -40,6 +40,58 @@ test('goes by the load, the prices, the budget and the settings of the topic', a
   const later = await forecasts(...many, ...rule, '--topic', 'orders.eu');
   expect(later('archived').getsPerHour).toBeLessThan((await forecasts(...many))('archived').getsPerHour / 2);
   expect((await forecasts('--load', '2MiB/s', ...rule, '--topic', 'bills'))('written')).toEqual(plain('written'));
+});
+
+describe('a topic with an archive', () => {
+  const HOUR = 2 * 2 ** 20 * 3600;
+  const rule = (archive: string) => ['--set', `topics=[{match: "orders.*", retention: {ms: 7d}, archive: ${archive}}]`];
+  const kept = async (archive: string, ...words: string[]) => {
+    const asked = ['cost', ...COLD, '--json', '--load', '2MiB/s', ...rule(archive), '--topic', 'orders.eu', ...words];
+    const { code, out, error } = await command(asked);
+    expect(code, error).toBe(0);
+    return JSON.parse(out).kept;
+  };
+
+  test('is told first, as it is configured: the newest on its own engine, the rest in the archive, and the sum', async () => {
+    const words = ['--load', '2MiB/s', ...rule('{to: cold, after: 10m, keepLocal: 1h}'), '--topic', 'orders.eu'];
+    const { code, out, error } = await command(['cost', ...COLD, ...words]);
+    expect(code, error).toBe(0);
+    const told =
+      /^As configured for topic orders\.eu: 1 node, 1 topic, 2MiB\/s: \$([\d.]+) a month: the newest 1h on local \$([\d.]+), what is older than 10m in cold \$([\d.]+)\n/.exec(
+        out,
+      );
+    const [, sum, local, cold] = (told ?? []).map(Number);
+    expect(sum).toBeGreaterThan(0);
+    expect((local ?? 0) + (cold ?? 0)).toBeCloseTo(sum ?? 0, 1);
+    expect(out).toMatch(/^local +local-file +newest 1h +0 +0 /m);
+    expect(out).toMatch(/^cold +s3 +older than 10m +[1-9]/m);
+  });
+
+  test('has its newest for the longer of after and keepLocal, and what is older than after in the archive', async () => {
+    const { local, archive, perMonth } = await kept('{to: cold, after: 10m, keepLocal: 1h}');
+    const empty = (await forecasts('--load', '1B/s', '--retention', '1s'))('written', 'local').storedBytes;
+    expect(local).toMatchObject({ instance: 'local', how: 'written' });
+    expect(local.forecast.storedBytes).toBeCloseTo(HOUR + empty, -1);
+    expect(archive).toMatchObject({ instance: 'cold', how: 'archived' });
+    // the 50 minutes between are in both
+    expect(archive.forecast.storedBytes).toBe((7 * 24 - 1 / 6) * HOUR);
+    const totals = [local, archive].map(({ forecast }) => forecast.requestsPerMonth + forecast.storagePerMonth);
+    expect(perMonth).toBeCloseTo((totals[0] ?? 0) + (totals[1] ?? 0));
+
+    const late = await kept('{to: cold, after: 2h, keepLocal: 1h}');
+    expect(late.local.forecast.storedBytes).toBeCloseTo(2 * HOUR + empty, -1);
+    expect(late.archive.forecast.storedBytes).toBe((7 * 24 - 2) * HOUR);
+    const short = await kept('{to: cold, after: 1h, keepLocal: 30d}', '--retention', '2h');
+    expect(short.local.forecast.storedBytes).toBeCloseTo(2 * HOUR + empty, -1);
+    expect(short.archive.forecast.storedBytes).toBe(HOUR);
+  });
+
+  test('has no such line where nothing is archived, or nothing gets old enough', async () => {
+    expect(await kept('{to: none}')).toBeUndefined();
+    expect(await kept('{to: cold, after: 2h}', '--retention', '2h')).toBeUndefined();
+    const { out } = await command(['cost', ...COLD, '--load', '2MiB/s']);
+    expect(out).not.toContain('As configured');
+  });
 });
 
 test('compares engines for the same load, at list prices', async () => {

@@ -31,12 +31,12 @@ export interface RestoreOptions {
   readonly engines: ReadonlySet<string>;
   /** and the one for topics whose own is not among them. */
   readonly defaultEngine: string;
+  /** Told of each object that holds segments and is not in the manifest, later than it or not: it is in no topic. */
+  readonly stray?: (object: StrayObject) => void;
 }
 
 export interface RestoreReport {
   readonly topics: readonly RestoredTopic[];
-  /** What was put into the store after the manifest was written: it is in no topic. */
-  readonly later: readonly StrayObject[];
 }
 
 export interface RestoredTopic {
@@ -84,8 +84,7 @@ export async function restoreArchive(options: RestoreOptions): Promise<RestoreRe
   const { meta, random, reader, manifest, instance } = options;
   const isAgain = await begin(options);
   const { strays, missing } = compareObjects(reader, manifest);
-  const later: StrayObject[] = [];
-  for await (const object of strays) if (object.isLater) later.push(object);
+  for await (const object of strays) options.stray?.(object);
   const gone = await goneOf(options, missing);
   const isThere = ({ id }: ArchivedSegment): boolean => !gone.has(id);
   const incarnation = await adoptAll(options, isThere);
@@ -106,7 +105,7 @@ export async function restoreArchive(options: RestoreOptions): Promise<RestoreRe
     await putTopic(options, topic);
   }
   await meta.commit({ id: random.uuid(), deletes: [NOTE_KEY] });
-  return { topics, later };
+  return { topics };
 }
 
 /** @returns whether the same restore was begun before. */

@@ -20,9 +20,12 @@ export interface StrayObject {
   readonly name: string;
   readonly bytes: number;
   readonly putAt: number;
-  /** It was put after the manifest was written: its segment may be in no manifest yet. */
+  /** It may have been put after the manifest was written: then its segment is in no manifest yet. */
   readonly isLater: boolean;
 }
+
+/** `putAt` is the store's clock, the manifest's the node's. S3 serves nobody whose clock is further from its own than this. */
+const CLOCKS_APART_MS = 15 * 60_000;
 
 /** @throws STORE_UNAVAILABLE and the like when the store does not let it look */
 export async function* verifyArchive(reader: ArchiveReader, manifest: ArchiveManifest): AsyncGenerator<Finding> {
@@ -56,7 +59,7 @@ export function compareObjects(
   async function* strays(): AsyncGenerator<StrayObject> {
     for await (const { name, bytes, putAt } of reader.objects()) {
       missing.delete(name);
-      if (!named.has(name)) yield { name, bytes, putAt, isLater: putAt > manifest.writtenAt };
+      if (!named.has(name)) yield { name, bytes, putAt, isLater: putAt + CLOCKS_APART_MS > manifest.writtenAt };
     }
   }
   return { strays: strays(), missing };

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ArchiveReader,
@@ -8,6 +8,7 @@ import {
   refuseHalfRestored,
   restoreArchive,
   StorageError,
+  type StrayObject,
   systemClock,
   systemRandom,
   verifyArchive,
@@ -28,10 +29,14 @@ async function archived(): Promise<ShelfWorld> {
   return world;
 }
 
-async function restore(meta: Meta, own: Partial<ArchiveReader> = {}): Promise<RestoreReport> {
+async function restore(
+  meta: Meta,
+  own: Partial<ArchiveReader> = {},
+  stray: (object: StrayObject) => void = () => {},
+): Promise<RestoreReport> {
   const reader = { ...(await world.archive()), ...own };
   const options = { clock: systemClock, random: systemRandom, engines: new Set(['hot', 'cold']), defaultEngine: 'hot' };
-  return restoreArchive({ ...options, meta, reader, manifest: await world.manifest(), instance: 'cold' });
+  return restoreArchive({ ...options, meta, reader, stray, manifest: await world.manifest(), instance: 'cold' });
 }
 
 const values = (from: number, to: number): string[] =>
@@ -116,17 +121,31 @@ describe('A restore', () => {
     await expect(restore(world.meta)).rejects.toMatchObject({ code: 'TOPIC_EXISTS' });
   });
 
-  it('makes holes of what is gone, and says what is later than the manifest', async () => {
+  it('restores what the manifest lists, and tells of all else, marked where it may be later', async () => {
     await archived();
     await world.stop();
     const manifest = await world.manifest();
     const files = await segmentFiles();
     const last = manifest.topics[0]?.shards[0]?.segments.at(-1);
-    await writeFile(join(files, 'somebody-s'), 'else');
+    const put = async (name: string, minutesAfter: number): Promise<void> => {
+      await writeFile(join(files, name), 'else');
+      const at = (manifest.writtenAt + minutesAfter * 60_000) / 1000;
+      await utimes(join(files, name), at, at);
+    };
+    await put('after', 1);
+    // the store's clock is not the node's
+    await put('just-before', -14);
+    await put('long-before', -16);
     await world.loseAllButArchive();
-    const report = await restore(world.meta);
-    expect(report.later.map(({ name }) => name)).toEqual(['seg/somebody-s']);
+    const strays: StrayObject[] = [];
+    const [shard] = (await restore(world.meta, {}, (object) => void strays.push(object))).topics[0]?.shards ?? [];
+    expect(strays.map(({ name, isLater }) => [name, isLater]).sort()).toEqual([
+      ['seg/after', true],
+      ['seg/just-before', true],
+      ['seg/long-before', false],
+    ]);
     expect(last?.end).toBe(6);
+    expect(shard?.holes).toMatchObject([{ base: 6 }]);
   });
 });
 

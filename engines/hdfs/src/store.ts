@@ -136,7 +136,7 @@ export class HdfsStore implements FileStore {
     const slash = own.indexOf('/');
     if (slash < 0) {
       if (delimiter !== '/') throw new StoreError('refused', 'Objects are listed by cluster', { mayBeApplied: false });
-      return await this.#listClusters(prefix, limit, options);
+      return await this.#listClusters(prefix, after, limit, options);
     }
     const cluster = own.slice(0, slash);
     const root = `${this.#options.prefix}${cluster}/`;
@@ -374,13 +374,19 @@ export class HdfsStore implements FileStore {
     this.#directories.add(directory);
   }
 
-  async #listClusters(prefix: string, limit: number, options: CallOptions): ReturnType<FileStore['list']> {
+  async #listClusters(
+    prefix: string,
+    after: string,
+    limit: number,
+    options: CallOptions,
+  ): ReturnType<FileStore['list']> {
     const { directory, letters } = this.#paths.clusters;
     const above = prefix.slice(0, prefix.length - letters.length);
     const prefixes = (await this.#client.list(directory, options))
       .filter(({ type, pathSuffix }) => type === 'DIRECTORY' && pathSuffix.startsWith(letters))
       .map(({ pathSuffix }) => `${above}${pathSuffix}/`)
-      .toSorted();
+      .filter((folder) => compare(folder, after) > 0)
+      .toSorted(compare);
     return { objects: [], prefixes: prefixes.slice(0, limit), more: prefixes.length > limit };
   }
 

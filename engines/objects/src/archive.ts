@@ -39,6 +39,8 @@ import type { SteadyStore } from './store/steady-store.ts';
 
 const INDEX_SHARE = 1 / 8;
 const LIST_PAGE = 1000;
+/** Of names beside the clusters', where a store is shared: so many pages are looked at for them. */
+const CLUSTER_PAGES = 50;
 const CLUSTER = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** What segments lie in: images, and what was appended and has no image yet. */
 const HOLDS_SEGMENTS = /^[0-9a-f]{4}\/(seg|log)\//;
@@ -81,10 +83,18 @@ export async function openObjectArchive(
 }
 
 async function onlyCluster(store: SteadyStore, prefix: string, place: ObjectBackend['place']): Promise<string> {
-  const { prefixes } = await store.list({ prefix, delimiter: '/', limit: LIST_PAGE });
-  const clusters = prefixes.map((found) => found.slice(prefix.length, -1)).filter((name) => CLUSTER.test(name));
+  const { clusters, isWhole } = await clustersIn(store, prefix);
   const [only] = clusters;
-  if (only !== undefined && clusters.length === 1) return only;
+  if (only !== undefined && clusters.length === 1 && isWhole) return only;
+  if (!isWhole)
+    throw new StorageError(
+      'INVALID_ARGUMENT',
+      `The ${place.noun} has more names under this prefix than are looked at for clusters (${CLUSTER_PAGES * LIST_PAGE})`,
+      {
+        where: `${store.where}/${prefix}`,
+        hint: `Name the cluster with --cluster${only === undefined ? '' : `, such as ${clusters.slice(0, 10).join(', ')}`}`,
+      },
+    );
   throw new StorageError(
     'INVALID_ARGUMENT',
     only === undefined
@@ -98,6 +108,34 @@ async function onlyCluster(store: SteadyStore, prefix: string, place: ObjectBack
           : `Name one with --cluster: ${clusters.slice(0, 10).join(', ')}`,
     },
   );
+}
+
+/** `isWhole`: there are no others. */
+async function clustersIn(
+  store: SteadyStore,
+  prefix: string,
+): Promise<{ readonly clusters: readonly string[]; readonly isWhole: boolean }> {
+  const clusters: string[] = [];
+  let after: string | undefined;
+  for (let pages = 0; pages < CLUSTER_PAGES; pages++) {
+    const page = await store.list({
+      prefix,
+      delimiter: '/',
+      limit: LIST_PAGE,
+      ...(after === undefined ? {} : { after }),
+    });
+    clusters.push(...page.prefixes.map((found) => found.slice(prefix.length, -1)).filter((name) => CLUSTER.test(name)));
+    // behind all that lies in the last folder: stores name it again when they are to begin at its name
+    const last = [...page.prefixes.slice(-1).map(behind), ...page.objects.slice(-1).map(({ key }) => key)];
+    after = last.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))).at(-1);
+    if (!page.more || after === undefined) return { clusters, isWhole: true };
+  }
+  return { clusters, isWhole: false };
+}
+
+/** `0` is the letter after `/`. No cluster is passed over: none has the name that this leaves out, an object's. */
+function behind(folder: string): string {
+  return `${folder.slice(0, -1)}0`;
 }
 
 class ObjectArchive implements ArchiveReader {

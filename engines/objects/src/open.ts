@@ -224,8 +224,8 @@ async function probe(
   },
 ): Promise<boolean> {
   const { budget, meter, keys } = options;
-  // a tight budget is better spent on data
-  if (budget.left('put') < 4 * PROBE_REQUESTS) return false;
+  // a tight budget is better spent on data, and a start waits for none: tries that failed may have spent what it has
+  if (budget.burst('put') < 4 * PROBE_REQUESTS || budget.left('put') < PROBE_REQUESTS) return false;
   for (let request = 0; request < PROBE_REQUESTS; request++) {
     await budget.take('put', 'hot');
     meter.count('PUT', { result: 'ok', seconds: 0, bytesOut: 1, bytesIn: 0 });

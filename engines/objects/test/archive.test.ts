@@ -1,4 +1,5 @@
 import {
+  type ArchiveManifest,
   type ArchiveReader,
   type Clock,
   type EngineContext,
@@ -8,6 +9,7 @@ import {
   silentLogger,
   systemClock,
   unreadMetrics,
+  verifyArchive,
 } from '@robustmq/core';
 import { forEachBatch } from '@robustmq/core/batch';
 import { MemoryMeta, SeededRandom } from '@robustmq/core/testing';
@@ -19,11 +21,14 @@ import { backendOf } from './support/backend.ts';
 import { Bucket } from './support/bucket.ts';
 import { MemoryStore, type MemoryStoreOptions } from './support/memory-store.ts';
 import { settingsOf } from './support/settings.ts';
+import { CALM, type Fate } from './support/weather.ts';
 
 const random = new SeededRandom(1);
 const config = settingsOf({ prefix: 'here/' });
 
-function storeOn(bucket: Bucket, own: Pick<MemoryStoreOptions, 'interfere'> = {}): MemoryStore {
+type Own = Pick<MemoryStoreOptions, 'interfere' | 'weather' | 'requestTimeoutMs'>;
+
+function storeOn(bucket: Bucket, own: Own = {}): MemoryStore {
   return new MemoryStore({ bucket, clock: systemClock, random: new SeededRandom(2), ...own });
 }
 
@@ -47,13 +52,9 @@ function open(bucket: Bucket, meta: Meta): Promise<StorageEngine> {
   return openObjects(ctx, backendOf(storeOn(bucket)));
 }
 
-function archiveOf(
-  bucket: Bucket,
-  cluster?: string,
-  own: Pick<MemoryStoreOptions, 'interfere'> = {},
-): Promise<ArchiveReader> {
+function archiveOf(bucket: Bucket, cluster?: string, own: Own = {}, patienceMs = 0): Promise<ArchiveReader> {
   const ctx = {
-    config: { ...config, patienceMs: 0 },
+    config: { ...config, patienceMs },
     clock: systemClock,
     random,
     logger: silentLogger,
@@ -184,6 +185,126 @@ it('asks which cluster when there are several, and says when there is none', asy
   const archive = await archiveOf(bucket, second.engine.incarnation);
   expect(archive.cluster).toBe(second.engine.incarnation);
   await archive.close();
+});
+
+describe('In a bucket with many other names', () => {
+  const CLUSTER = 'ffffffff-0000-4000-8000-000000000000';
+  const shared = (names: Iterable<string>): Bucket => {
+    const bucket = new Bucket({ clock: systemClock, random });
+    for (const name of names) bucket.put(`here/${name}`, Buffer.alloc(1), 'u');
+    return bucket;
+  };
+  function* numbered(from: number, to: number, name: (number: string) => string): Generator<string> {
+    for (let i = from; i < to; i++) yield name(String(i).padStart(6, '0'));
+  }
+
+  it.each([
+    ['folders', (number: string) => `${number}/of-others`],
+    ['objects', (number: string) => number],
+    ['names of all Unicode', (number: string) => `\u{1F600}\uFF5E${number}/of-others`],
+  ])('finds the only cluster behind thousands of %s', async (_, name) => {
+    const bucket = shared([...numbered(0, 2500, name), `${CLUSTER}/medium`, 'z/of-others']);
+    const archive = await archiveOf(bucket);
+    expect(archive.cluster).toBe(CLUSTER);
+    await archive.close();
+  });
+
+  it('finds that there are two, pages apart', async () => {
+    const first = CLUSTER.replaceAll('f', '0');
+    const between = numbered(0, 1500, (number) => `1${number}/of-others`);
+    await expect(archiveOf(shared([`${first}/medium`, ...between, `${CLUSTER}/medium`]))).rejects.toMatchObject({
+      message: expect.stringContaining('2 clusters'),
+      hint: expect.stringMatching(new RegExp(`${first}.*${CLUSTER}`)),
+    });
+  });
+
+  it('says so when it has not looked at all of them, and never that there is none', async () => {
+    const bucket = shared([`${CLUSTER.replaceAll('f', '0')}/medium`]);
+    // an endless bucket: each page ends with a name above the one before
+    let pages = 0;
+    const list = bucket.list.bind(bucket);
+    bucket.list = (options) => {
+      pages++;
+      return {
+        ...list({ ...options, after: '' }),
+        objects: [{ key: `here/${pages + 1e6}`, bytes: 1, putAt: 1 }],
+        more: true,
+      };
+    };
+    await expect(archiveOf(bucket)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('more names under this prefix than are looked at'),
+      hint: expect.stringContaining('--cluster'),
+    });
+    expect(pages).toBe(50);
+  });
+});
+
+describe('On a store whose LIST fails or is slow', () => {
+  const STRAYS = 2500;
+
+  /** A manifest that names both segments of it, and strays for three pages. */
+  async function strewn() {
+    const bucket = new Bucket({ clock: systemClock, random });
+    const { engine, segments } = await filled(bucket);
+    await engine.close();
+    const root = `here/${engine.incarnation}`;
+    for (let i = 0; i < STRAYS; i++) bucket.put(`${root}/00ab/seg/${String(i).padStart(5, '0')}`, Buffer.alloc(1), 'u');
+    const shards = [{ shard: 0, segments: [] as typeof segments }];
+    const manifest = { topics: [{ name: 't', shards }], writtenAt: systemClock.wall() } as unknown as ArchiveManifest;
+    return { bucket, manifest };
+  }
+
+  async function strays(archive: ArchiveReader, manifest: ArchiveManifest): Promise<string[]> {
+    const found: string[] = [];
+    for await (const finding of verifyArchive(archive, manifest))
+      if (finding.kind === 'unlisted') found.push(finding.object.name);
+    return found;
+  }
+
+  /** The page of this number, the fates one after the other. */
+  function onPage(page: number, fates: readonly Fate[]): Pick<MemoryStoreOptions, 'interfere'> {
+    const left = [...fates];
+    let pages = 0;
+    return {
+      interfere: (request, key) => {
+        if (request !== 'LIST' || key === config.prefix) return undefined;
+        return ++pages < page ? undefined : left.shift();
+      },
+    };
+  }
+  const FAILS: Fate = { kind: 'answered', trouble: 'server', applied: false };
+
+  it('verify goes on in the middle of its pages, and names each object once', async () => {
+    const { bucket, manifest } = await strewn();
+    const archive = await archiveOf(bucket, undefined, onPage(2, [FAILS, FAILS]), 60_000);
+    const found = await strays(archive, manifest);
+    expect(new Set(found).size).toBe(found.length);
+    expect(found.filter((name) => name.startsWith('00ab/'))).toHaveLength(STRAYS);
+    await archive.close();
+  });
+
+  it('verify fails as the store did when it fails for good, and has not told that it has seen all', async () => {
+    const { bucket, manifest } = await strewn();
+    const archive = await archiveOf(bucket, undefined, onPage(2, Array(1000).fill(FAILS)));
+    await expect(strays(archive, manifest)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await archive.close();
+  });
+
+  it('verify waits for pages that take long', async () => {
+    const { bucket, manifest } = await strewn();
+    const archive = await archiveOf(bucket, undefined, { weather: { ...CALM, delayMs: 200 } }, 60_000);
+    expect((await strays(archive, manifest)).filter((name) => name.startsWith('00ab/'))).toHaveLength(STRAYS);
+    await archive.close();
+  });
+
+  it('verify asks again for a page that never came', async () => {
+    const { bucket, manifest } = await strewn();
+    const own = { ...onPage(3, [{ kind: 'lost', silent: true }]), requestTimeoutMs: 50 };
+    const archive = await archiveOf(bucket, undefined, own, 60_000);
+    expect((await strays(archive, manifest)).filter((name) => name.startsWith('00ab/'))).toHaveLength(STRAYS);
+    await archive.close();
+  });
 });
 
 describe('On a store whose LIST lags', () => {

@@ -5,6 +5,7 @@ import type { ObjectBackend } from '../src/backend.ts';
 import { openObjects } from '../src/open.ts';
 import type { ObjectSettings } from '../src/settings.ts';
 import type { CallOptions } from '../src/store/port.ts';
+import { PROBE_REQUESTS } from '../src/store/probe.ts';
 import { batch } from './batches.ts';
 import { backendOf, fileBackendOf } from './support/backend.ts';
 import { Bucket } from './support/bucket.ts';
@@ -58,6 +59,18 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
     (error: StorageError) => error.code,
   );
 }
+
+test.each([
+  ['probes the store', 960, 1 + PROBE_REQUESTS],
+  ['leaves the probe out', 950, 1],
+])('with what a budget gives at a start an instance %s and waits for none', async (_, putsPerHour, puts) => {
+  const { clock, store, open } = world({}, { requestBudget: { putsPerHour, getsPerHour: 60 } });
+  const engine = await open();
+  // the mark of a new store beside it, read before and after
+  expect(store.counts).toMatchObject({ PUT: puts, GET: 2 });
+  expect(clock.monotonic()).toBe(0);
+  await engine.close();
+});
 
 test('a node that stops in a hurry waits neither for a store that is away nor for its patience', async () => {
   const { clock, store, hurry, open } = world();

@@ -1,7 +1,7 @@
 import type { StrayObject } from '@robustmq/core';
 import { formatUnit } from '@robustmq/core/config';
 
-/** Objects that no manifest lists: how many, and the names of some. */
+/** Objects with segments that the manifest does not list: how many, and the names of some. For those who have looked at all that lies there. */
 export class Strays {
   static readonly SHOWN = 100;
   #count = 0;
@@ -22,8 +22,10 @@ export class Strays {
 
   text(): string {
     if (this.#count === 0) return 'Nothing else lies there.\n';
-    const names = this.#some.map(({ name, isLater }) => `  ${name}${isLater ? '  (later than the manifest)' : ''}\n`);
+    const names = this.#some.map(
+      ({ name, isLater }) => `  ${name}${isLater ? '  (may be later than the manifest)' : ''}\n`,
+    );
     const more = this.#count > this.#some.length ? `  and ${this.#count - this.#some.length} more\n` : '';
-    return `${this.#count} objects (${formatUnit('bytes', this.#bytes)}) are in no manifest, ${this.#later} of them later than it:\n${names.join('')}${more}`;
+    return `${this.#count} objects (${formatUnit('bytes', this.#bytes)}) are not in the manifest; ${this.#later} of them may be later than it, within 15 minutes as clocks may differ:\n${names.join('')}${more}`;
   }
 }

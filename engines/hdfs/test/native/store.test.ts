@@ -94,6 +94,8 @@ describe('HDFS as a store of files', () => {
       'names/medium',
     ]);
     expect((await store.list({ prefix: '', limit: 10, delimiter: '/' })).prefixes).toContain('names/');
+    const behind = await store.list({ prefix: '', limit: 10, delimiter: '/', after: 'names0' });
+    expect(behind.prefixes).not.toContain('names/');
   });
 
   test.each([

@@ -1,4 +1,5 @@
 import { type Clock, StorageError, type Timer } from '@robustmq/core';
+import { PROBE_REQUESTS } from './probe.ts';
 import type { Lane } from './steady-store.ts';
 
 /** What a request counts as on the bill. Deleting and aborting is free. */
@@ -14,20 +15,29 @@ const HOUR_MS = 3_600_000;
 const SLACK_MS = 60_000;
 /** This share of an hour's requests may be made at once, after a time without any. */
 const BURST = 0.1;
+/**
+ * What a process begins with, and no more: nobody tells it what the one before it has spent, and a node that starts again and again would have a
+ * burst each time. For the probe, the mark of a new store and the first object; for reading the mark twice, and tries that fail meanwhile.
+ */
+export const START_REQUESTS: Readonly<Record<RequestKind, number>> = { put: PROBE_REQUESTS + 2, get: 8 };
 /** Housekeeping leaves this share of the burst to others. */
 const KEPT_FROM_UPKEEP = 0.25;
 const LANES: readonly Lane[] = ['hot', 'cold', 'upkeep'];
 
 /**
- * Requests that may be made. In no window of an hour more arrive at the store than are set: what may come at once and what is added in an hour
- * make up the budget together. Who waits is served in order, live data before archived data before housekeeping.
+ * Requests that one process may make. In no window of an hour more arrive at the store than are set: what may come at once and what is added in an hour
+ * make up the budget together. Each start within the hour may add `START_REQUESTS`, since a budget is not remembered. Who waits is served in order, live data before archived data before housekeeping.
  */
 export class RequestBudget {
   readonly #buckets: Readonly<Record<RequestKind, Bucket | undefined>>;
 
   constructor(settings: BudgetSettings, clock: Clock) {
-    const bucket = (perHour: number | undefined) => (perHour === undefined ? undefined : new Bucket(perHour, clock));
-    this.#buckets = { put: bucket(settings.putsPerHour), get: bucket(settings.getsPerHour) };
+    const bucket = (perHour: number | undefined, atStart: number) =>
+      perHour === undefined ? undefined : new Bucket(perHour, atStart, clock);
+    this.#buckets = {
+      put: bucket(settings.putsPerHour, START_REQUESTS.put),
+      get: bucket(settings.getsPerHour, START_REQUESTS.get),
+    };
   }
 
   /** Resolves when the request may be made; it counts from then on. @throws ABORTED, CLOSED */
@@ -45,6 +55,11 @@ export class RequestBudget {
     return this.#buckets[kind]?.left() ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Requests that may be made at once after a time without any; Infinity without a budget. */
+  burst(kind: RequestKind): number {
+    return this.#buckets[kind]?.burst ?? Number.POSITIVE_INFINITY;
+  }
+
   close(): void {
     for (const bucket of Object.values(this.#buckets)) bucket?.close();
   }
@@ -56,8 +71,8 @@ interface Waiting {
 }
 
 class Bucket {
+  readonly burst: number;
   readonly #clock: Clock;
-  readonly #burst: number;
   readonly #perMs: number;
   readonly #waiting: Readonly<Record<Lane, Set<Waiting>>> = { hot: new Set(), cold: new Set(), upkeep: new Set() };
   #tokens: number;
@@ -65,11 +80,11 @@ class Bucket {
   #timer: Timer | undefined;
   #closed = false;
 
-  constructor(perHour: number, clock: Clock) {
+  constructor(perHour: number, atStart: number, clock: Clock) {
     this.#clock = clock;
-    this.#burst = Math.max(1, Math.floor(perHour * BURST));
-    this.#perMs = (perHour - this.#burst) / (HOUR_MS + SLACK_MS);
-    this.#tokens = this.#burst;
+    this.burst = Math.max(1, Math.floor(perHour * BURST));
+    this.#perMs = (perHour - this.burst) / (HOUR_MS + SLACK_MS);
+    this.#tokens = Math.min(this.burst, atStart);
     this.#at = clock.monotonic();
   }
 
@@ -127,7 +142,7 @@ class Bucket {
 
   /** Tokens that must be there for one of this lane to be taken. */
   #least(lane: Lane): number {
-    return lane === 'upkeep' ? 1 + Math.floor(this.#burst * KEPT_FROM_UPKEEP) : 1;
+    return lane === 'upkeep' ? 1 + Math.floor(this.burst * KEPT_FROM_UPKEEP) : 1;
   }
 
   #isNext(lane: Lane): boolean {
@@ -136,7 +151,7 @@ class Bucket {
 
   #refill(): void {
     const now = this.#clock.monotonic();
-    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs);
+    this.#tokens = Math.min(this.burst, this.#tokens + (now - this.#at) * this.#perMs);
     this.#at = now;
   }
 

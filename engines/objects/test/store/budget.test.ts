@@ -2,7 +2,7 @@ import { isStorageError } from '@robustmq/core';
 import { VirtualClock } from '@robustmq/core/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { RequestBudget } from '../../src/store/budget.ts';
+import { RequestBudget, START_REQUESTS } from '../../src/store/budget.ts';
 import type { Lane } from '../../src/store/steady-store.ts';
 
 const HOUR_MS = 3_600_000;
@@ -10,13 +10,21 @@ const MINUTE_MS = 60_000;
 
 /** Asks for a request, and keeps when it was let through. */
 class Asking {
-  readonly clock: VirtualClock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly budget: RequestBudget;
   readonly passed: { readonly at: number; readonly lane: Lane; readonly number: number }[] = [];
   #asked = 0;
 
-  constructor(putsPerHour: number) {
+  constructor(putsPerHour: number, clock: VirtualClock = new VirtualClock()) {
+    this.clock = clock;
     this.budget = new RequestBudget({ putsPerHour }, this.clock);
+  }
+
+  /** With all that may come at once. */
+  static async rested(putsPerHour: number): Promise<Asking> {
+    const asking = new Asking(putsPerHour);
+    await asking.clock.advance(HOUR_MS);
+    return asking;
   }
 
   async ask(lane: Lane, signal?: AbortSignal): Promise<void> {
@@ -73,7 +81,7 @@ test('those of a lane pass in order, and none waits while one behind it passes',
 
 describe('a budget that is used up', () => {
   test('gives live data the next request, although housekeeping has waited for longer and for more', async () => {
-    const asking = new Asking(1000);
+    const asking = await Asking.rested(1000);
     for (let i = 0; i < 100; i++) void asking.ask('hot');
     void asking.ask('upkeep');
     await asking.clock.advance(1000);
@@ -84,7 +92,7 @@ describe('a budget that is used up', () => {
   });
 
   test('says how long the next one waits, and it waits no longer', async () => {
-    const asking = new Asking(100);
+    const asking = await Asking.rested(100);
     expect(asking.budget.delayMs('put')).toBe(0);
     for (let i = 0; i < 14; i++) void asking.ask('hot');
     const delay = asking.budget.delayMs('put');
@@ -120,7 +128,7 @@ describe('a budget that is used up', () => {
 });
 
 test('housekeeping leaves a quarter of what may come at once to others', async () => {
-  const asking = new Asking(400);
+  const asking = await Asking.rested(400);
   for (let i = 0; i < 40; i++) void asking.ask('upkeep');
   await asking.clock.advance(0);
   expect(asking.passed).toHaveLength(30);
@@ -136,9 +144,58 @@ test('puts and gets have budgets apart, and without one nobody waits', () => {
 });
 
 test('the burst may arrive last and all others first: the hour still has no more', async () => {
-  const asking = new Asking(400);
+  const asking = await Asking.rested(400);
   for (let i = 0; i < 500; i++) void asking.ask('hot');
   await asking.clock.advance(2 * HOUR_MS);
-  const arrivals = asking.passed.map(({ at }) => (at === 0 ? MINUTE_MS : at)).filter((at) => at >= MINUTE_MS);
-  expect(arrivals.filter((at) => at < MINUTE_MS + HOUR_MS).length).toBeLessThanOrEqual(400);
+  const late = HOUR_MS + MINUTE_MS;
+  const arrivals = asking.passed.map(({ at }) => (at === HOUR_MS ? late : at)).filter((at) => at >= late);
+  expect(arrivals.filter((at) => at < late + HOUR_MS).length).toBeLessThanOrEqual(400);
+});
+
+describe('a process that has just started', () => {
+  test.each([
+    [60, 6],
+    [600, START_REQUESTS.put],
+    [3600, START_REQUESTS.put],
+  ])('with %i an hour has %i at once, and its burst later', async (perHour, atOnce) => {
+    const asking = new Asking(perHour);
+    expect(asking.budget.left('put')).toBe(atOnce);
+    expect(asking.budget.burst('put')).toBe(perHour / 10);
+    for (let i = 0; i < atOnce + 1; i++) void asking.ask('hot');
+    expect(asking.passed).toHaveLength(atOnce);
+    await asking.clock.advance(2 * HOUR_MS);
+    expect(asking.budget.left('put')).toBe(perHour / 10);
+  });
+
+  test('adds what a start needs to the hour and no more, however many there are', async () => {
+    const lives = fc.array(fc.integer({ min: 1, max: 20 * MINUTE_MS }), { minLength: 1, maxLength: 20 });
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 60, max: 800 }), lives, async (perHour, livesMs) => {
+        const clock = new VirtualClock();
+        const starts: number[] = [];
+        const passed: number[] = [];
+        const live = async (restMs: number, lifeMs: number): Promise<void> => {
+          const asking = new Asking(perHour, clock);
+          starts.push(clock.monotonic());
+          await clock.advance(restMs);
+          for (let i = 0; i < 2 * perHour; i++) asking.ask('hot').catch(() => {});
+          await clock.advance(lifeMs);
+          passed.push(...asking.passed.map(({ at }) => at));
+          asking.budget.close();
+        };
+        // one that has its whole burst, and then one after another
+        await live(HOUR_MS, 1);
+        for (const lifeMs of livesMs) await live(0, lifeMs);
+        await live(0, HOUR_MS);
+        passed.forEach((from, i) => {
+          const startsWithin = starts.filter((at) => at >= from && at < from + HOUR_MS).length;
+          const count = passed.slice(i).findIndex((at) => at >= from + HOUR_MS);
+          expect(count < 0 ? passed.length - i : count).toBeLessThanOrEqual(
+            perHour + startsWithin * START_REQUESTS.put,
+          );
+        });
+      }),
+      { numRuns: 25 },
+    );
+  });
 });

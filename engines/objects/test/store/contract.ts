@@ -125,6 +125,9 @@ export function storeContract(
           objects: [{ key: `${root}tree/a` }, { key: `${root}tree/d` }],
           more: false,
         });
+        // behind all that lies in the first
+        const rest = await store.list({ prefix: `${root}tree/`, limit: 100, delimiter: '/', after: `${root}tree/b0` });
+        expect(rest).toMatchObject({ prefixes: [`${root}tree/c/`], objects: [{ key: `${root}tree/d` }], more: false });
       });
 
     test('stores an object in parts, which is there when it is complete', async () => {

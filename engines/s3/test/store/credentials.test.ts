@@ -1,4 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom } from '@robustmq/core';
@@ -74,7 +76,15 @@ describe.each(['aws', 'minio'] as const)('the client %s', (client) => {
     vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
     vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', join(folder, 'credentials'));
     vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'config'));
-    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_PROFILE'])
+    for (const name of [
+      'AWS_ACCESS_KEY_ID',
+      'AWS_SECRET_ACCESS_KEY',
+      'AWS_SESSION_TOKEN',
+      'AWS_PROFILE',
+      'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+      'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+      'AWS_CONTAINER_AUTHORIZATION_TOKEN',
+    ])
       vi.stubEnv(name, undefined);
     try {
       await run(folder);
@@ -84,7 +94,7 @@ describe.each(['aws', 'minio'] as const)('the client %s', (client) => {
   };
   /** The headers of a request that is signed with what these settings and this clock find. */
   const signed = async (own: Partial<S3Settings>, between: (clock: VirtualClock) => Promise<void> = async () => {}) => {
-    const clock = new VirtualClock();
+    const clock = new VirtualClock(systemClock.wall());
     const http = await HttpStore.start({ bucket: new Bucket({ clock, random: systemRandom }) });
     const store = await openStore(settingsOf({ endpoint: http.endpoint, client, ...own }), clock);
     try {
@@ -137,6 +147,75 @@ describe.each(['aws', 'minio'] as const)('the client %s', (client) => {
       expect(second).toMatchObject(signedBy('second', 'of-second'));
     }),
   );
+
+  /** What hands out the credentials of a role: a new key each time, the first of which is good for an hour. */
+  const withRole = async (
+    answer: (path: string, credentials: () => object) => unknown,
+    run: (url: string, asked: IncomingMessage[]) => Promise<void>,
+  ): Promise<void> => {
+    const asked: IncomingMessage[] = [];
+    let keys = 0;
+    const credentials = (): object => ({
+      Code: 'Success',
+      Type: 'AWS-HMAC',
+      AccessKeyId: `role-${++keys}`,
+      SecretAccessKey: 'x',
+      Token: `of-role-${keys}`,
+      LastUpdated: new Date(systemClock.wall()).toISOString(),
+      Expiration: new Date(systemClock.wall() + keys * 3_600_000).toISOString(),
+    });
+    const server = createServer((request, response) => {
+      asked.push(request);
+      const body = answer(request.url ?? '', credentials);
+      response.end(typeof body === 'string' ? body : JSON.stringify(body));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      await run(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked); // it listens on a port
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  };
+  const nearlyAnHour = (clock: VirtualClock): Promise<void> => clock.advance(56 * 60_000);
+
+  test('signs with those of a container’s role, and with new ones before they expire', () =>
+    inFolder(() =>
+      withRole(
+        (_, credentials) => credentials(),
+        async (url, asked) => {
+          vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${url}/role`);
+          vi.stubEnv('AWS_CONTAINER_AUTHORIZATION_TOKEN', 'let me in');
+          const [first, second] = await signed({}, nearlyAnHour);
+          expect(first).toMatchObject(signedBy('role-1', 'of-role-1'));
+          expect(second).toMatchObject(signedBy('role-2', 'of-role-2'));
+          expect(asked.map((request) => [request.url, request.headers.authorization])).toEqual([
+            ['/role', 'let me in'],
+            ['/role', 'let me in'],
+          ]);
+        },
+      ),
+    ));
+
+  test('signs with those of a machine’s role, and with new ones before they expire', () =>
+    inFolder(() =>
+      withRole(
+        (path, credentials) => {
+          if (path === '/latest/api/token') return 'token';
+          return path.endsWith('/the-role') ? credentials() : 'the-role';
+        },
+        async (url, asked) => {
+          vi.stubEnv('AWS_EC2_METADATA_DISABLED', undefined);
+          vi.stubEnv('AWS_EC2_METADATA_SERVICE_ENDPOINT', url);
+          const [first, second] = await signed({}, nearlyAnHour);
+          expect(first).toMatchObject(signedBy('role-1', 'of-role-1'));
+          expect(second).toMatchObject(signedBy('role-2', 'of-role-2'));
+          // each time with a token of a session, as IMDSv2 wants it
+          const ofRole = asked.filter((request) => request.url?.endsWith('/the-role'));
+          expect(ofRole.map(({ headers }) => headers['x-aws-ec2-metadata-token'])).toEqual(['token', 'token']);
+        },
+      ),
+    ));
 
   test('says that there are none', () =>
     inFolder(async () => {

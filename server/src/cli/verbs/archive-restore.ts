@@ -2,6 +2,7 @@ import {
   type RestoredTopic,
   type RestoreReport,
   restoreArchive,
+  type StrayObject,
   silentLogger,
   systemClock,
   systemRandom,
@@ -24,7 +25,7 @@ export const archiveRestore: Verb = {
   },
   notes: [
     'The segments stay where they lie and belong to the new cluster. Offsets go on far above the last one that may have been given out.',
-    'What was not in the archive when the newest manifest was written is not restored; it is reported.',
+    'What lies in the store and is not in the manifest is not restored. It is reported, and what may be later than the manifest is marked.',
   ],
   async run(call) {
     const { flags, io } = call;
@@ -35,12 +36,13 @@ export const archiveRestore: Verb = {
         'When that can never run again, say so with --old-cluster-is-gone.',
       );
     return withStore(call, archiveRestore, async (store) => {
-      const report = await restore(store);
       const strays = new Strays();
-      for (const object of report.later) strays.add(object);
+      const report = await restore(store, (object) => strays.add(object));
       if (flags.has('json')) {
         const { number, writtenAt } = store.manifest;
-        io.out(`${JSON.stringify({ manifest: number, writtenAt, topics: report.topics, later: strays.summary() })}\n`);
+        io.out(
+          `${JSON.stringify({ manifest: number, writtenAt, topics: report.topics, unlisted: strays.summary() })}\n`,
+        );
       } else {
         io.out(`${headline(store)}\n${topicTable(report.topics)}`);
         io.out(strays.text());
@@ -51,7 +53,10 @@ export const archiveRestore: Verb = {
   },
 };
 
-async function restore({ config, reader, manifest, instance }: Store): Promise<RestoreReport> {
+async function restore(
+  { config, reader, manifest, instance }: Store,
+  stray: (object: StrayObject) => void,
+): Promise<RestoreReport> {
   const data = await openDataDirectory(config.data);
   try {
     const meta = await openLevelMeta({ dir: data.metaDir, clock: systemClock, logger: silentLogger });
@@ -65,6 +70,7 @@ async function restore({ config, reader, manifest, instance }: Store): Promise<R
         instance,
         engines: new Set(config.engines.map(({ name }) => name)),
         defaultEngine: config.policy.defaults.engine,
+        stray,
       });
     } finally {
       await meta.close();

@@ -1,5 +1,5 @@
 import type { EngineForecast, ForecastLoad } from '@robustmq/core';
-import { resolveSettings } from '@robustmq/core';
+import { NO_ARCHIVE, resolveSettings, type TopicSettings } from '@robustmq/core';
 import { type ConfiguredEngine, formatUnit, parseUnit } from '@robustmq/core/config';
 import { configure } from '../configure.ts';
 import { usage } from '../parse.ts';
@@ -10,12 +10,25 @@ const MAX_COUNT = 1_000_000;
 /** Of the schema: a configuration that was read has it. */
 const MANIFEST_INTERVAL_MS = 60_000;
 
+type Load = Omit<ForecastLoad, 'segmentMs' | 'archived'>;
+
 interface Line {
   readonly instance: string;
   readonly use: string;
   /** `written`: topics on it; `archived`: topics elsewhere, archived to it. Undefined: the engine forecasts nothing. */
   readonly how: 'written' | 'archived' | undefined;
   readonly forecast: EngineForecast | undefined;
+}
+
+/** What the settings make of it: new on the topic's own engine, old in its archive. Between `after` and `keepLocal` it lies in both. */
+interface Kept {
+  readonly topic: string | undefined;
+  readonly localMs: number;
+  readonly local: Line;
+  readonly archiveAfterMs: number;
+  readonly archive: Line;
+  /** Of both; an engine that names no price adds nothing. */
+  readonly perMonth: number;
 }
 
 export const cost: Verb = {
@@ -39,7 +52,7 @@ export const cost: Verb = {
     const name = call.flags.get('topic');
     const settings = name === undefined ? config.policy.defaults : resolveSettings(name, {}, config.policy).settings;
     const { segment, retention, archive } = settings;
-    const load = {
+    const load: Load = {
       nodes: countFlag(call, 'nodes'),
       topics: countFlag(call, 'topics'),
       bytesPerSecond: rateFlag(call),
@@ -55,8 +68,9 @@ export const cost: Verb = {
         ? []
         : [lineOf(engine, { ...load, segmentMs: Math.min(segment.ms, archive.after), archived: true })]),
     ]);
-    if (call.flags.has('json')) call.io.out(`${JSON.stringify({ load, forecasts: lines })}\n`);
-    else call.io.out(textOf(load, lines));
+    const kept = keptOf(config.engines, name, settings, load);
+    if (call.flags.has('json')) call.io.out(`${JSON.stringify({ load, kept, forecasts: lines })}\n`);
+    else call.io.out(textOf(load, kept, lines));
     return EXIT.ok;
   },
 };
@@ -67,13 +81,31 @@ function lineOf({ name, use, definition, config }: ConfiguredEngine, load: Forec
   return { instance: name, use, how: load.archived ? 'archived' : 'written', forecast };
 }
 
-function textOf(
-  load: Pick<ForecastLoad, 'nodes' | 'topics' | 'bytesPerSecond' | 'retentionMs'>,
-  lines: readonly Line[],
-): string {
+/** @returns undefined where nothing gets old enough to be archived, or nothing is told to be */
+function keptOf(
+  engines: readonly ConfiguredEngine[],
+  topic: string | undefined,
+  { engine, segment, archive }: TopicSettings,
+  load: Load,
+): Kept | undefined {
+  const own = engines.find((one) => one.name === engine);
+  const shelf = engines.find((one) => one.name === archive.to);
+  if (archive.to === NO_ARCHIVE || own === undefined || shelf === undefined) return undefined;
+  if (load.retentionMs <= archive.after) return undefined;
+  // an open segment gets no older than what the archive takes
+  const segmentMs = Math.min(segment.ms, archive.after);
+  const localMs = Math.min(load.retentionMs, Math.max(archive.after, archive.keepLocal));
+  const local = lineOf(own, { ...load, segmentMs, retentionMs: localMs, archived: false });
+  const archivedMs = load.retentionMs - archive.after;
+  const archived = lineOf(shelf, { ...load, segmentMs, retentionMs: archivedMs, archived: true });
+  const perMonth = pricedOf(local) + pricedOf(archived);
+  return { topic, localMs, local, archiveAfterMs: archive.after, archive: archived, perMonth };
+}
+
+function textOf(load: Load, kept: Kept | undefined, lines: readonly Line[]): string {
   const { nodes, topics, bytesPerSecond, retentionMs } = load;
   const whom = `${counted(nodes, 'node')}, ${counted(topics, 'topic')}, ${formatUnit('bytes', bytesPerSecond)}/s`;
-  const told = lines.flatMap(({ instance, how, forecast }) => {
+  const alone = lines.flatMap(({ instance, how, forecast }) => {
     if (forecast === undefined) return [];
     const { putsPerHour, isThrottled } = forecast;
     const wait = isThrottled ? '; its requestBudget is not enough, writers will wait' : '';
@@ -81,26 +113,57 @@ function textOf(
       `${instance}, ${how}: ${whom}: ${grouped(putsPerHour)} PUT/h, $${money(totalOf(forecast))} a month${wait}\n`,
     ];
   });
-  const rows = lines.map(({ instance, use, how, forecast }) =>
-    forecast === undefined
-      ? [instance, use, '', '0', '0', '0.00', 'it names no price', 'not priced']
+  const rows = [
+    ...(kept === undefined
+      ? []
       : [
-          instance,
-          use,
-          how,
-          grouped(forecast.putsPerHour),
-          grouped(forecast.getsPerHour),
-          money(forecast.requestsPerMonth),
-          `${money(forecast.storagePerMonth)} (${(forecast.storedBytes / 2 ** 30).toFixed(1)} GiB)`,
-          money(totalOf(forecast)),
-        ],
-  );
+          rowOf(kept.local, `newest ${formatUnit('ms', kept.localMs)}`),
+          rowOf(kept.archive, `older than ${formatUnit('ms', kept.archiveAfterMs)}`),
+        ]),
+    ...lines.map((line) => rowOf(line, line.how)),
+  ];
   return [
-    ...told,
+    ...(kept === undefined ? [] : [keptText(kept, whom)]),
+    ...alone,
     '\n',
-    table(['ENGINE', 'USE', 'TOPICS', 'PUT/H', 'GET/H', 'REQUESTS $/MONTH', 'STORAGE $/MONTH', 'TOTAL $/MONTH'], rows),
+    table(['ENGINE', 'USE', 'HOLDS', 'PUT/H', 'GET/H', 'REQUESTS $/MONTH', 'STORAGE $/MONTH', 'TOTAL $/MONTH'], rows),
     `\nKept for ${retentionMs < 0 ? 'one year of it' : formatUnit('ms', retentionMs)}. Readers, retries, failovers and the machines come on top.\n`,
   ].join('');
+}
+
+/** What is configured, before what each engine would cost if it had all. */
+function keptText({ topic, localMs, local, archiveAfterMs, archive, perMonth }: Kept, whom: string): string {
+  const part = (line: Line, what: string): string => {
+    const price = line.forecast === undefined ? 'not priced' : `$${money(totalOf(line.forecast))}`;
+    return `${what} ${line.instance} ${price}`;
+  };
+  const isThrottled = [local, archive].some(({ forecast }) => forecast?.isThrottled === true);
+  return [
+    `As configured for ${topic === undefined ? 'topics of no rule' : `topic ${topic}`}: ${whom}: $${money(perMonth)} a month: `,
+    part(local, `the newest ${formatUnit('ms', localMs)} on`),
+    ', ',
+    part(archive, `what is older than ${formatUnit('ms', archiveAfterMs)} in`),
+    isThrottled ? '; a requestBudget is not enough, work will wait' : '',
+    '\nIf all of it were on one engine:\n',
+  ].join('');
+}
+
+function rowOf({ instance, use, forecast }: Line, holds: string | undefined): string[] {
+  if (forecast === undefined) return [instance, use, holds ?? '', '0', '0', '0.00', 'it names no price', 'not priced'];
+  return [
+    instance,
+    use,
+    holds ?? '',
+    grouped(forecast.putsPerHour),
+    grouped(forecast.getsPerHour),
+    money(forecast.requestsPerMonth),
+    `${money(forecast.storagePerMonth)} (${(forecast.storedBytes / 2 ** 30).toFixed(1)} GiB)`,
+    money(totalOf(forecast)),
+  ];
+}
+
+function pricedOf({ forecast }: Line): number {
+  return forecast === undefined ? 0 : totalOf(forecast);
 }
 
 function totalOf({ requestsPerMonth, storagePerMonth }: EngineForecast): number {
