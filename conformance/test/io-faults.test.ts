@@ -12,12 +12,14 @@ import { type Flaws, tinyFileEngine } from './tiny-file-engine.ts';
 async function run(
   id: string,
   definition: EngineDefinition,
+  effort = 1,
 ): Promise<{ readonly ran: boolean; readonly facts: Facts }> {
   const check = [...ioFaultChecks, ...laterIoFaultChecks].find((one) => one.id === id);
   if (check === undefined) throw new Error(`no ${id}`);
   let facts: Facts = {};
   const stage = { kind: 'engine', open: () => openWorld(definition, { config: {} }) } as const;
   const ran = await runCheck(check, definition, stage, {
+    effort,
     onFacts: (more) => {
       facts = { ...facts, ...more };
     },
@@ -34,7 +36,8 @@ describe('checks of I/O faults', () => {
       if (id === 'SHARD-215' || id === 'SHARD-216') return;
       if (typeof facts.faultSteps !== 'object') throw new Error('no steps were counted');
       expect(facts.faultSteps.tried).toBeGreaterThan(5);
-      expect(facts.faultSteps.of).toBe(facts.faultSteps.tried);
+      // how many frames a sync takes in is up to the moment, so two runs may differ by a step or two
+      expect(facts.faultSteps.tried).toBeGreaterThanOrEqual(0.9 * facts.faultSteps.of);
     },
   );
 
@@ -54,6 +57,23 @@ describe('checks of I/O faults', () => {
     expect((failure as Error).message).toContain(`${id} MUST`);
   });
 
+  it('fail when most of the steps that were counted are not reached', async () => {
+    const sound = tinyFileEngine();
+    let opened = 0;
+    const failure = await run('SHARD-211', {
+      ...sound,
+      open: async (ctx) => {
+        // the world's own, and the one that is counted
+        if (opened++ < 2) for (let i = 0; i < 200; i++) await ctx.fs.mkdir(join(ctx.dir, `${i}`));
+        return await sound.open(ctx);
+      },
+    }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(Error);
+    expect((failure as Error).message).toMatch(
+      /SHARD-211 MUST .* made 2\d\d of these steps, and only \d+ could be reached .*: most were never tried/,
+    );
+  });
+
   it('say so when an engine does a part of its I/O past them', async () => {
     const sound = tinyFileEngine();
     const { ran, facts } = await run('SHARD-211', {
@@ -70,10 +90,12 @@ describe('checks of I/O faults', () => {
   });
 
   it('fail each read of a sound engine after a restart, and catch one that takes it for the end', async () => {
-    const { ran, facts } = await run('SHARD-287', tinyFileEngine());
+    // time for all of them, on a busy machine, too
+    const { ran, facts } = await run('SHARD-287', tinyFileEngine(), 10);
     expect(ran).toBe(true);
     if (typeof facts.failedReads !== 'object') throw new Error('no reads were counted');
     expect(facts.failedReads.tried).toBeGreaterThan(20);
+    expect(facts.failedReads.tried).toBeGreaterThanOrEqual(0.9 * facts.failedReads.of);
     const wrong = run('SHARD-287', tinyFileEngine({ takesAFailedReadForTheEnd: true }));
     await expect(wrong).rejects.toThrow(/SHARD-287 MUST .* read \d+ of about \d+ failed with EIO/);
   });
