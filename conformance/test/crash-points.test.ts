@@ -13,9 +13,10 @@ async function card(
   definition: EngineDefinition,
   only: readonly string[],
   open: () => Promise<EngineHarness> = () => openWorld(definition, { config: {} }),
+  seed = 1,
 ): Promise<Scorecard> {
   // what looks by chance for as long as it may looks less long
-  return await runScorecard(definition, { kind: 'engine', open }, { only, effort: 0.3 });
+  return await runScorecard(definition, { kind: 'engine', open }, { only, effort: 0.3, seed });
 }
 
 /** All that is checked without files that are cut and garbled: these faults are in what is synced, and when. */
@@ -49,6 +50,17 @@ describe('an engine of one file a segment', { timeout: 120_000 }, () => {
     const { failed } = await card(oneFileEngine(fault), [id]);
     expect(failed.map((one) => one.id)).toEqual([id]);
     expect(failed[0]?.error.message).toMatch(message);
+  });
+
+  test('has its bits turned at other bytes first with another seed', async () => {
+    const first = new Set<string>();
+    for (const seed of [1, 2, 3, 4]) {
+      const { failed } = await card(oneFileEngine('cuts the log at the first damage'), [OPEN_BITS], undefined, seed);
+      const [, at = ''] = /bit \d of (byte \d+ of \S+) turned/.exec(failed[0]?.error.message ?? '') ?? [];
+      first.add(at);
+    }
+    expect(first).not.toContain('');
+    expect(first.size).toBeGreaterThan(2);
   });
 
   test.each([

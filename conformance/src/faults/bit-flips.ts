@@ -35,7 +35,10 @@ export async function flipEverywhere(options: FlipOptions): Promise<{ readonly t
   const { workshop, recording, dir, random, forMs } = options;
   const { image, known, commits } = atTheEnd(recording, options.lastIsUnproven);
   const ids = [...new Set(recording.acts.map(({ id }) => id))];
-  const queues = new Map([...image.files].map(([path, bytes], i) => [path, flipsOf(path, bytes, i, random)]));
+  const phase = random.next();
+  const queues = new Map(
+    [...image.files].map(([path, bytes], i) => [path, flipsOf(path, bytes, phase + i / 7, random)]),
+  );
   const of = [...queues.values()].reduce((sum, flips) => sum + flips.length, 0);
   // a bit in one of these may keep the engine from opening, which hides what the others do
   const alone = new Set<string>();
@@ -110,9 +113,9 @@ function atTheEnd(
 /** Two places one behind the other in the list lie far from each other in the file. */
 const GOLDEN = 0.618_033_988_75;
 
-/** All bytes that say anything, in an order that covers the whole file early. Files that are alike begin at different places. */
-function flipsOf(path: string, bytes: SparseBytes, number: number, random: Random): Flip[] {
-  const key = (i: number): number => (i * GOLDEN + number / 7) % 1;
+/** All bytes that say anything, in an order that covers the whole file early. Files that are alike begin at different places, and each seed at others. */
+function flipsOf(path: string, bytes: SparseBytes, phase: number, random: Random): Flip[] {
+  const key = (i: number): number => (i * GOLDEN + phase) % 1;
   return meaningful(bytes.read(0, bytes.size))
     .map((at, i) => ({ flip: { path, at, bit: Math.floor(random.next() * 8) }, key: key(i) }))
     .sort((a, b) => a.key - b.key)
