@@ -1,10 +1,11 @@
 // One mutant in a process of its own, which it may leave in any state: `node run-one.ts <file> <scope> <seed>`. Prints the verdict as JSON.
 // `sound/memory` and the like are the engines without a fault.
-import { checks, openShardWorld, openWorld, runScorecard, settingsOf } from '@robustmq/conformance';
+import { checks, runScorecard, type Scorecard } from '@robustmq/conformance';
+import { STAGES, stageOf } from '../src/cli/stages.ts';
 import { isLong } from '../src/run-check.ts';
 import { allMutants } from './all.ts';
 import { runMutant, type Scope, type Verdict } from './run.ts';
-import { SOUND } from './sound.ts';
+import { soundSubject } from './sound.ts';
 
 // one of them leaves rejections to nobody: the check meant for it is to see that, not the end of the process
 process.on('unhandledRejection', () => {});
@@ -16,18 +17,10 @@ const verdict =
 process.stdout.write(JSON.stringify(verdict), () => process.exit());
 
 async function soundVerdict(name: string, seed: number): Promise<Verdict> {
-  const definition = await SOUND[name]?.();
-  if (definition === undefined) throw new Error(`there is no mutant ${name}`);
-  const config = settingsOf(definition);
+  const subject = await soundSubject(name);
   const only = checks.filter((check) => scope !== 'quick' || !isLong(check)).map(({ id }) => id);
-  const cards = [
-    await runScorecard(definition, { kind: 'engine', open: () => openWorld(definition, { config }) }, { seed, only }),
-    await runScorecard(
-      definition,
-      { kind: 'shard', open: () => openShardWorld(definition, { config }) },
-      { seed, only },
-    ),
-  ];
+  const cards: Scorecard[] = [];
+  for (const kind of STAGES) cards.push(await runScorecard(subject.definition, stageOf(kind, subject), { seed, only }));
   const failed = cards.flatMap((card) => card.failed);
   return {
     file: name,
