@@ -17,7 +17,7 @@ import {
   loadSubject,
   prove,
 } from '@robustmq/conformance';
-import { unshownCrashPoints } from './crash-points.ts';
+import { unshownFaults } from './shown-faults.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -61,9 +61,9 @@ else {
     for (const failure of verdict.failures) console.error(`${formatFailure(failure)}\n`);
     const counted = verdict.facts.map(([what, count]) => `${what} ${count}`).join(', ');
     console.log(`${formatScorecard(name, proof.cards, proof.seconds)}${counted === '' ? '' : `   ${counted}`}`);
-    const unshown = unshownCrashPoints(name, proof);
-    if (unshown !== undefined) console.error(unshown);
-    broken ||= unshown !== undefined || verdict.failures.some(({ level }) => level === 'MUST');
+    const unshown = unshownFaults(name, proof);
+    for (const line of unshown) console.error(line);
+    broken ||= unshown.length > 0 || verdict.failures.some(({ level }) => level === 'MUST');
   }
   if (values.engine === undefined)
     console.log(

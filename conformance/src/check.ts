@@ -68,6 +68,8 @@ export interface Facts {
   readonly powerCutDisks?: { readonly tried: number; readonly of: number };
   /** Ways to cut or garble the last, unproven group, and those tried. */
   readonly tornTails?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** Choices of which sectors of that group reached the disk, and those tried. */
+  readonly tornSectors?: { readonly tried: number; readonly of: number } | 'n/a';
   /** Bytes of which one bit was turned, and how many there are: with sealed segments, and with open ones. */
   readonly bitFlips?: { readonly tried: number; readonly of: number } | 'n/a';
   readonly bitFlipsOpen?: { readonly tried: number; readonly of: number } | 'n/a';

@@ -28,7 +28,7 @@ export const tornTailChecks: readonly Check[] = [
     timeoutMs: TIMEOUT_MS,
     claimed: crashesAndAppends,
     run: (trial) =>
-      withTail(trial, SMALL_BYTES, async ({ workshop, recording, dir, tail }) => {
+      withTail(trial, 'tornTails', SMALL_BYTES, async ({ workshop, recording, dir, tail }) => {
         const random = new SeededRandom(trial.seed);
         const forMs = CUTS_MS * trial.effort;
         const damages = cutsAndGarbles(tail, random);
@@ -45,11 +45,11 @@ export const tornTailChecks: readonly Check[] = [
     timeoutMs: TIMEOUT_MS,
     claimed: crashesAndAppends,
     run: (trial) =>
-      withTail(trial, LARGE_BYTES, async ({ workshop, recording, dir, tail }) => {
+      withTail(trial, 'tornSectors', LARGE_BYTES, async ({ workshop, recording, dir, tail }) => {
         const random = new SeededRandom(trial.seed);
         const forMs = SECTORS_MS * trial.effort;
         const damages = someSectors(tail, random, SECTOR_SUBSETS * trial.effort);
-        await tear(damages, { workshop, recording, tail, dir, random, forMs });
+        trial.note({ tornSectors: await tear(damages, { workshop, recording, tail, dir, random, forMs }) });
       }),
   },
   {
@@ -109,10 +109,11 @@ function withRecording(
 
 function withTail(
   trial: EngineTrial,
+  fact: 'tornTails' | 'tornSectors',
   valueBytes: number,
   use: (torn: Recorded & { readonly tail: TornTail }) => Promise<void>,
 ): Promise<void> {
-  return withRecording(trial, appendsToTheLast(valueBytes), { tornTails: 'n/a' }, async (recorded) => {
+  return withRecording(trial, appendsToTheLast(valueBytes), { [fact]: 'n/a' }, async (recorded) => {
     const tail = lastTail(recorded.recording);
     // it acknowledges without a write: the checks of power cuts have something to say about that
     if (tail === undefined) throw new NotClaimed('no write waits for the disk while an append does');
