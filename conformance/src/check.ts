@@ -81,8 +81,8 @@ export interface Facts {
   readonly faultsPastCtxFs?: string;
   /** How one of 200 segments was made to fail beside the others. */
   readonly crowdFault?: string;
-  /** Segments that lay idle beside each other in one engine. */
-  readonly idleSegments?: number;
+  /** Segments that lay idle beside each other in one engine; with words where a descriptor for each would not have been seen. */
+  readonly idleSegments?: number | string;
   /** Commands that the model ran against the oracle. */
   readonly modelCommands?: number;
   /** Processes killed with -9 under load, and the calls whose answers were checked; `n/a`: no child can be started (`module` is not given). */

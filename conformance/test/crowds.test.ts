@@ -11,7 +11,7 @@ import { type Flaws, tinyFileEngine } from './tiny-file-engine.ts';
 const SOUND = memory as EngineDefinition; // opened with the configuration that it asks for
 const config = { limitBytes: 256 * 1024 * 1024 };
 
-async function run(id: string, definition: EngineDefinition): Promise<Facts> {
+async function run(id: string, definition: EngineDefinition, effort = 1): Promise<Facts> {
   const check = [...crowdChecks, ...leakChecks].find((one) => one.id === id);
   if (check === undefined) throw new Error(`no ${id}`);
   let facts: Facts = {};
@@ -19,7 +19,7 @@ async function run(id: string, definition: EngineDefinition): Promise<Facts> {
   const onFacts = (more: Facts): void => {
     facts = { ...facts, ...more };
   };
-  const ran = await runCheck(check, definition, { kind: 'engine', open }, { onFacts });
+  const ran = await runCheck(check, definition, { kind: 'engine', open }, { onFacts, effort });
   expect(ran).toBe(true);
   return facts;
 }
@@ -63,6 +63,12 @@ describe('checks of crowds and of what is left behind', () => {
   it('say how one of many was made to fail', async () => {
     expect(await run('SHARD-250', tinyFileEngine())).toEqual({ crowdFault: 'a file of one segment, and a copy' });
     expect((await run('SHARD-250', SOUND)).crowdFault).toMatch(/^a copy alone: /);
+  });
+
+  it('say when there were too few idle segments to count descriptors by', async () => {
+    expect(await run('SHARD-251', SOUND, 1e-9)).toEqual({
+      idleSegments: '500, too few to say anything of descriptors',
+    });
   });
 
   const timers: NodeJS.Timeout[] = [];
