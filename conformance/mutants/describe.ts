@@ -18,8 +18,8 @@ const HEADER = ['| has one thing wrong | as in | meant for it | fails also |', '
 const HEAD = `# Mutants: engines that are broken on purpose
 
 This page is generated: \`node tools/mutants.ts --docs\`. A suite is worth what it catches. Each of these has one thing wrong; the check that is
-meant for it must fail, the ones named beside it fail for the same reason, and every other MUST passes: a mutant that only crashes would
-prove nothing. \`npm run mutants\` runs them all, \`npm run mutants -- --only NAME\` those whose name or file has NAME in it.
+meant for it must fail, the ones named beside it fail for the same reason, and every other MUST of its stage passes: a mutant that only crashes would
+prove nothing. A broken engine is asked the checks of engines only, a broken shard those of shards only. \`npm run mutants\` runs them all, \`npm run mutants -- --only NAME\` those whose name or file has NAME in it.
 
 Checks that search by chance (random commands against an oracle, kill -9 under load) may come upon any of them. They are asked with
 \`--search\`, and what they find is counted, not demanded.`;
