@@ -33,7 +33,7 @@ import { sequenceChecks } from './checks/sequences.ts';
 import { shelfChecks } from './checks/shelves.ts';
 import { timestampChecks } from './checks/timestamps.ts';
 import { tornTailChecks } from './checks/torn-tails.ts';
-import { upkeepChecks } from './checks/upkeep.ts';
+import { laterUpkeepChecks, upkeepChecks } from './checks/upkeep.ts';
 import { visibilityChecks } from './checks/visibility.ts';
 import { waitingChecks } from './checks/waiting.ts';
 
@@ -76,6 +76,7 @@ export const checks: readonly Check[] = [
   ...failingChecks,
   ...givingUpChecks,
   ...shelfChecks,
+  ...laterUpkeepChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */

@@ -204,7 +204,7 @@ export interface StorageEngine {
   /** For engines whose store can be read without this cluster: where segments lie there, and manifests that list them. */
   readonly shelf?: ArchiveShelf | undefined;
 
-  /** Housekeeping that core schedules, within a budget of requests for engines that pay for them. */
+  /** Housekeeping that core schedules, within a budget of requests for engines that pay for them. It ends soon after `signal` has aborted: who leaves waits for it. */
   maintain?(options: { readonly requestBudget: number; readonly signal: AbortSignal }): Promise<void>;
 
   /** Settles everything in flight, releases every file, socket, timer and thread. What was not acknowledged may be lost. Idempotent. */

@@ -90,6 +90,39 @@ export const upkeepChecks: readonly Check[] = [
   },
 ];
 
+/** Younger than the others, and after them in the list. */
+export const laterUpkeepChecks: readonly Check[] = [
+  {
+    id: 'SHARD-295',
+    level: 'MUST',
+    area: 'capabilities',
+    subject: 'engine',
+    promise: 'end its housekeeping soon after its signal has aborted, also when it had before',
+    why: 'A node that leaves waits for the round that is running. One that listens for an abort hears nothing of what came before it listened, and the node never gets away.',
+    async run({ engine }) {
+      const held = new Map<string, readonly Buffer[]>();
+      for (const id of ['kept', 'dropped']) {
+        const made = [0, 1, 2].map((base) => batch({ base, tag: id, valueBytes: 3000 }));
+        await engine.ingest(id, taken(made.length), chunks(...made));
+        held.set(id, made.map(bodyOf));
+      }
+      await engine.delete('dropped');
+      held.delete('dropped');
+      for (const when of ['before', 'meanwhile']) {
+        const leaving = new AbortController();
+        if (when === 'before') leaving.abort();
+        const { signal } = leaving;
+        // that it failed is as good: whoever leaves does not look
+        const ended = engine.maintain?.({ requestBudget: REQUESTS, signal }).catch(() => {});
+        leaving.abort();
+        await inTime(`housekeeping whose signal aborted ${when}`, ended ?? Promise.resolve());
+      }
+      await keepUp(engine);
+      await assertAll(engine, held);
+    },
+  },
+];
+
 async function keepUp(engine: StorageEngine): Promise<void> {
   const signal = new AbortController().signal;
   await inTime('housekeeping', engine.maintain?.({ requestBudget: REQUESTS, signal }) ?? Promise.resolve());
