@@ -26,6 +26,7 @@ export const mutant: Mutant = {
     'SHARD-222',
     'SHARD-274',
     'SHARD-277',
+    'SHARD-288',
   ],
   // the search of these has a time, and finds it unless the machine is too slow
   mayFail: ['SHARD-200'],
