@@ -89,7 +89,9 @@ class Lives {
         () => this.#counts().map((count, i) => count - (before[i] ?? 0)),
         (grown) => grown.every((count) => count > WRITES),
         BEGINS_WITHIN_MS,
-      );
+      ).catch((error: unknown) => {
+        throw new Error(`in life ${round}: ${error instanceof Error ? error.message : error}\n${node.log}`);
+      });
       if (round % 2 === 0) await this.#server.pause();
       else await this.#server.kill();
     } finally {
