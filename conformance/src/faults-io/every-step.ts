@@ -1,6 +1,7 @@
 import { describeError, isStorageError, type StorageEngine, systemClock } from '@robustmq/core';
 import type { StepFault } from '@robustmq/core/testing';
 import { type EngineTrial, NotClaimed } from '../check.ts';
+import { inParallel } from '../faults/in-parallel.ts';
 import { goesPastTheSeam } from '../faults/recording.ts';
 import { withScratch } from '../faults/scratch.ts';
 import { shuffled } from '../faults/shuffled.ts';
@@ -8,8 +9,6 @@ import { inTime, outcomeOf } from './ledger.ts';
 import { DirectoryPlace, LinkPlace, type Place } from './place.ts';
 import { Workload } from './workload.ts';
 
-/** Each with a directory and the threads of its own: more of them wait for a core, not for a disk. */
-const RUNS_AT_ONCE = 2;
 /** No engine needs as many for so little work: one that does is counted up to here. */
 const MOST_STEPS = 2000;
 /** Of the steps that were counted. Groups and timers make a few more or less of them, not half. */
@@ -44,29 +43,23 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
     });
   const steady = harness.link === undefined ? new InOrder(steps) : new UntilTime(steps, trial);
   let tried = 0;
-  const worker = async (): Promise<void> => {
-    for (let nth = steady.next(); nth !== undefined; nth = steady.next()) {
-      const step = nth;
-      const once = async (): Promise<boolean> => {
-        try {
-          const crash = step % 2 === 1 && harness.canCrash;
-          return await runWith(place(), definition.capabilities.append, { nth: step, fault, crash });
-        } catch (error) {
-          steady.stop();
-          const why = isStorageError(error) ? describeError(error) : error instanceof Error ? error.message : error;
-          throw new Error(`step ${step} of about ${steps} ${describe(fault)}: ${why}`, { cause: error });
-        }
-      };
-      if ((await once()) || (await once())) tried++;
-      else steady.notReached(step);
-    }
+  const tryStep = async (step: number): Promise<void> => {
+    const once = async (): Promise<boolean> => {
+      try {
+        const crash = step % 2 === 1 && harness.canCrash;
+        return await runWith(place(), definition.capabilities.append, { nth: step, fault, crash });
+      } catch (error) {
+        const why = isStorageError(error) ? describeError(error) : error instanceof Error ? error.message : error;
+        throw new Error(`step ${step} of about ${steps} ${describe(fault)}: ${why}`, { cause: error });
+      }
+    };
+    if ((await once()) || (await once())) tried++;
+    else steady.notReached(step);
   };
-  const atOnce = harness.link === undefined ? RUNS_AT_ONCE : 1;
-  const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker));
-  for (const result of ended) if (result.status === 'rejected') throw result.reason;
+  await inParallel(eachOf(steady), tryStep, harness.link === undefined ? undefined : 1);
   // where none may be: one after the other
   steady.goOn();
-  await worker();
+  await inParallel(eachOf(steady), tryStep, 1);
   trial.note({ faultSteps: { tried, of: Math.max(tried, steps) } });
   if (harness.link === undefined && tried < Math.min(steps, MOST_STEPS) * LEAST_REACHED)
     throw new Error(
@@ -83,7 +76,10 @@ interface Steps {
   goOn(): void;
   /** A run ended before this step twice. */
   notReached(nth: number): void;
-  stop(): void;
+}
+
+function* eachOf(steps: Steps): Generator<number> {
+  for (let nth = steps.next(); nth !== undefined; nth = steps.next()) yield nth;
 }
 
 class InOrder implements Steps {
@@ -105,10 +101,6 @@ class InOrder implements Steps {
 
   notReached(nth: number): void {
     this.#end = Math.min(this.#end, nth);
-  }
-
-  stop(): void {
-    this.#end = 0;
   }
 }
 
@@ -135,10 +127,6 @@ class UntilTime implements Steps {
   goOn(): void {}
 
   notReached(): void {}
-
-  stop(): void {
-    this.#left = [];
-  }
 }
 
 /** A fresh place for one run. @throws NotClaimed when the harness has no way to spoil any I/O */
