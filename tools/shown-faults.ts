@@ -1,4 +1,5 @@
 import type { Facts, Proof } from '@robustmq/conformance';
+import { countInWords, inWords } from '../conformance/src/cli/verdict.ts';
 
 /** Engines whose every step of I/O goes through `ctx.fs`: were it not seen any more, the suite would call that "not claimed" and pass. */
 const SHOWN: ReadonlySet<string> = new Set(['local-file', 'template']);
@@ -25,17 +26,13 @@ export function unshownFaults(name: string, { cards, facts }: Pick<Proof, 'cards
   for (const [fact, ids] of COUNTED_BY) {
     if (!ids.some((id) => asked.has(id))) continue;
     const count = facts[fact];
-    const what = fact.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+    const what = inWords(fact);
+    const told = count === undefined ? 'none' : countInWords(count);
     if (typeof count !== 'object' || !('tried' in count) || count.tried === 0)
-      wrong.push(`${name} shows no ${what} (${told(count)}): its I/O does not all go through ctx.fs any more`);
+      wrong.push(`${name} shows no ${what} (${told}): its I/O does not all go through ctx.fs any more`);
     else if (WHOLE.has(fact) && count.tried < count.of)
-      wrong.push(`${name} shows ${what} ${told(count)} only: opening it has become too slow to try them all`);
+      wrong.push(`${name} shows ${what} ${told} only: opening it has become too slow to try them all`);
   }
   if (facts.faultsPastCtxFs !== undefined) wrong.push(`${name} does a part of its I/O past ctx.fs`);
   return wrong;
-}
-
-function told(count: Facts[keyof Facts]): string {
-  if (typeof count === 'object' && 'tried' in count) return `${count.tried} of ${count.of}`;
-  return count === undefined ? 'none' : String(count);
 }

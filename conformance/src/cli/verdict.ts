@@ -130,12 +130,13 @@ function shown(proof: Proof, failures: readonly Failure[]): string {
 /** Areas whose checks show that what was acknowledged stays. */
 const SHOWING: ReadonlySet<string> = new Set(['durability', 'recovery', 'faults', 'process', 'model']);
 
-function inWords(name: string): string {
+/** The name of a fact as people read it. */
+export function inWords(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 /** `n of n` for what was tried of what there is, the names of other numbers behind them. */
-function countInWords(count: Facts[keyof Facts] | unknown): string {
+export function countInWords(count: Facts[keyof Facts] | unknown): string {
   if (typeof count !== 'object' || count === null) return String(count);
   const { tried, of, ...more } = count as Readonly<Record<string, unknown>>; // numbers by name, see Facts
   const first = of === undefined ? [] : [`${tried} of ${of}`];
