@@ -179,9 +179,9 @@ export class ColdReads {
   #next(had: number, isHot: boolean): number {
     if (!isHot) return Number.POSITIVE_INFINITY;
     if (this.#share > FULL) {
-      // it is not they that fill the loop
-      if (this.#rate === Number.POSITIVE_INFINITY && had === 0) return this.#rate;
-      return Math.max(LEAST, (this.#rate === Number.POSITIVE_INFINITY ? had : this.#rate) * LESS);
+      const now = this.#rate === Number.POSITIVE_INFINITY ? had : this.#rate;
+      // with nothing read it is not they that fill the loop
+      return now === 0 ? this.#rate : Math.max(LEAST, now * LESS);
     }
     const more = this.#share < ROOM ? this.#rate * MORE : this.#rate;
     return more > MOST ? Number.POSITIVE_INFINITY : more;

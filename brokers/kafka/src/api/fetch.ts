@@ -173,8 +173,10 @@ async function readRound(
 }
 
 function nearFirst(positions: readonly Position[]): readonly Position[] {
-  const isNear = ({ shard, from }: Position): boolean => shard?.isNear(from) ?? true;
-  return [...positions.filter(isNear), ...positions.filter((one) => !isNear(one))];
+  const near: Position[] = [];
+  const archived: Position[] = [];
+  for (const one of positions) ((one.shard?.isNear(one.from) ?? true) ? near : archived).push(one);
+  return near.concat(archived);
 }
 
 /** For an answer that has no more room: where the log begins and ends, without a read. @returns false where a read has something to say */
