@@ -31,7 +31,7 @@ export async function theActive(pair: HdfsPair): Promise<PairedNameNode> {
 }
 
 /** Asks them as the engine does, in this order. */
-export function clientOf(nameNodes: readonly PairedNameNode[]): WebHdfs {
+export function clientOf(nameNodes: readonly Pick<PairedNameNode, 'httpAddress'>[]): WebHdfs {
   return new WebHdfs({
     nameNodes: checkSettings(settingsOf({ nameNodes: nameNodes.map(({ httpAddress }) => httpAddress) })),
     path: '/',

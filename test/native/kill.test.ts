@@ -33,5 +33,5 @@ describe('a node that is killed while its store is in trouble has lost nothing, 
     } finally {
       await server.stop();
     }
-  }, 600_000);
+  }, 900_000);
 });

@@ -44,6 +44,8 @@ export const HINTS: Hints = {
   'not-active': 'Name all NameNodes of the cluster in nameNodes, and see that one of them is active',
   'read-only':
     'The NameNode is in safe mode: it ends by itself after a start, else with `hdfs dfsadmin -safemode leave`',
+  unclosed:
+    'Its DataNodes were killed while it was written: HDFS gives none of it away until it has closed the file, one to three minutes after they are back. It is asked to, and tried again, by itself',
   server: "Look into the NameNode's and the DataNodes' own logs, and whether DataNodes run and have room",
   full: 'Free space on the DataNodes, or raise the quota of the directory',
   denied:

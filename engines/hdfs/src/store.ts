@@ -53,6 +53,8 @@ export class HdfsStore implements FileStore {
   readonly #uploads = new Map<string, Upload>();
   /** Paths in the work folder of which nothing will become. */
   readonly #left = new Set<string>();
+  /** Files that HDFS is just asked to close. */
+  readonly #closing = new Set<string>();
   #folder: string | undefined;
   #named = 0;
   #hasAttributes = true;
@@ -106,7 +108,7 @@ export class HdfsStore implements FileStore {
   }
 
   async getRange(key: string, at: number, bytes: number, options: CallOptions = {}): Promise<Uint8Array> {
-    return await this.#client.read(this.#paths.of(key), at, bytes, options);
+    return await this.#read(this.#paths.of(key), at, bytes, options);
   }
 
   async getTail(
@@ -121,7 +123,7 @@ export class HdfsStore implements FileStore {
     const size = found.length;
     const wanted = Math.min(bytes, size);
     if (wanted === 0) return { bytes: new Uint8Array(0), size };
-    return { bytes: await this.#client.read(path, size - wanted, wanted, options), size };
+    return { bytes: await this.#read(path, size - wanted, wanted, options), size };
   }
 
   async head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
@@ -259,6 +261,33 @@ export class HdfsStore implements FileStore {
     for (const { write } of this.#uploads.values()) write.destroy();
     this.#uploads.clear();
     this.#client.close();
+  }
+
+  async #read(path: string, at: number, bytes: number, options: CallOptions): Promise<Uint8Array> {
+    try {
+      return await this.#client.read(path, at, bytes, options);
+    } catch (error) {
+      if (isTrouble(error, 'unclosed')) await this.#askToClose(path, options);
+      throw error;
+    }
+  }
+
+  /**
+   * A file that is not closed when all DataNodes of its last block are killed can't be read, not even what was acknowledged long before (HDFS-17863), until the NameNode has taken it
+   * from its writer. By itself it does so after 20 minutes; when another writer comes, a minute after the last one was heard of. WebHDFS has
+   * no `recoverLease`: an append of nothing does it. Of what recovers, the second try succeeds where the first meets a generation stamp that the NameNode has given twice.
+   */
+  async #askToClose(path: string, options: CallOptions): Promise<void> {
+    if (this.#closing.has(path)) return;
+    this.#closing.add(path);
+    try {
+      await writeAll(await this.#client.append(path, options), [], options);
+    } catch (error) {
+      // it is refused as long as the file is open: the next read asks again
+      if (!(error instanceof StoreError)) throw error;
+    } finally {
+      this.#closing.delete(path);
+    }
   }
 
   #upload(key: string, upload: string): Upload {

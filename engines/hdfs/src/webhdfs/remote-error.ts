@@ -25,6 +25,7 @@ const BY_EXCEPTION: Readonly<Record<string, StoreTrouble>> = {
   MaxDirectoryItemsExceededException: 'full',
   AlreadyBeingCreatedException: 'conflict',
   RecoveryInProgressException: 'conflict',
+  CannotObtainBlockLengthException: 'unclosed',
   LeaseExpiredException: 'conflict',
   UnsupportedOperationException: 'refused',
   IllegalArgumentException: 'refused',
@@ -39,6 +40,7 @@ const NOT_APPLIED: ReadonlySet<StoreTrouble> = new Set([
   'exists',
   'not-active',
   'read-only',
+  'unclosed',
   'denied',
   'credentials',
   'expired',
@@ -68,6 +70,8 @@ function troubleOf({ exception, message }: RemoteException, status: number): Sto
   if (/\(is not a directory\)/i.test(message)) return 'refused';
   const known = BY_EXCEPTION[name];
   if (known !== undefined) return known;
+  // of an older Hadoop, without a class of its own
+  if (/Cannot obtain block length/.test(message)) return 'unclosed';
   if (/Offset=\d+ out of the range/.test(message)) return 'truncated';
   if (/could only be written to \d+ of the|No space left|not enough space|out of space/i.test(message))
     // a DataNode that has none says it is excluded; without any it is an outage

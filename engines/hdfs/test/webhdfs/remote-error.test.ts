@@ -50,6 +50,13 @@ const ANSWERS = [
   ],
   ['server', 500, 'NullPointerException', ''],
   [
+    'unclosed',
+    403,
+    'CannotObtainBlockLengthException',
+    'Cannot obtain block length for LocatedBlock{BP-1-127.0.0.1-1:blk_1073741831_1107; getBlockSize()=14728; corrupt=false; offset=0} of /d/f',
+  ],
+  ['unclosed', 403, 'IOException', 'Cannot obtain block length for LocatedBlock{BP-1-10.2.201.11-1:blk_1_8}'],
+  [
     'read-only',
     403,
     'SafeModeException',

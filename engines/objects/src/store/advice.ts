@@ -39,6 +39,11 @@ const ADVICE: Readonly<Record<StoreTrouble, Advice>> = {
   server: { code: 'STORE_UNAVAILABLE', retryable: true, hint: "Look into the store's own log" },
   'not-active': { code: 'STORE_UNAVAILABLE', retryable: true, hint: 'See that one of the servers is active' },
   'read-only': { code: 'STORE_UNAVAILABLE', retryable: true, hint: 'The store takes no writes at the moment' },
+  unclosed: {
+    code: 'STORE_UNAVAILABLE',
+    retryable: true,
+    hint: 'The store has to close it first; it is tried again by itself',
+  },
   full: { code: 'DISK_FULL', retryable: true, hint: 'Free space in the store, or raise its quota' },
   truncated: {
     code: 'CORRUPT',
@@ -138,6 +143,7 @@ const PASSING: ReadonlySet<StoreTrouble> = new Set([
   'server',
   'not-active',
   'read-only',
+  'unclosed',
   'full',
   'truncated',
   'wrong-range',

@@ -128,6 +128,8 @@ export type StoreTrouble =
   | 'not-active'
   /** It takes no writes at the moment: safe mode. */
   | 'read-only'
+  /** The object was being written when the servers that hold it ended, and can't be read until the store has closed it. */
+  | 'unclosed'
   /** The store has no room: 507, MinIO's XMinioStorageFull, QuotaExceeded. */
   | 'full'
   /** Fewer bytes than were asked for. */
