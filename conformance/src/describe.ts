@@ -25,5 +25,5 @@ ever. Promises marked "an engine and a shard" are checked twice: of an engine's 
 What an engine does not claim in its capabilities is not asked of it; the scorecard counts it as not claimed.
 
 An engine that talks to a service is proven against that service (\`npx @robustmq/conformance <module> --config file --service host:port\`, or \`serviceConformance\` with a test runner):
-the checks of I/O faults then refuse, cut, lose and delay its requests, a crash cuts its connections and its Meta, and what is about a disk of its own (200, 220 to 223, full disks, failed syncs)
+the checks of I/O faults then refuse, cut, lose and delay its requests, or have them arrive when it has long gone on, a crash cuts its connections and its Meta, and what is about a disk of its own (200, 220 to 223, full disks, failed syncs)
 counts as not claimed. [conformance-with-testcontainers.md](conformance-with-testcontainers.md) has the few lines that do it.`;

@@ -13,6 +13,7 @@ import { fullDiskChecks } from './checks/full-disks.ts';
 import { givingUpChecks } from './checks/giving-up.ts';
 import { ingestChecks } from './checks/ingest.ts';
 import { ioFaultChecks, laterIoFaultChecks } from './checks/io-faults.ts';
+import { lateAnswerChecks } from './checks/late-answers.ts';
 import { leakChecks } from './checks/leaks.ts';
 import { limitChecks } from './checks/limits.ts';
 import { mediaChecks } from './checks/media.ts';
@@ -77,6 +78,7 @@ export const checks: readonly Check[] = [
   ...givingUpChecks,
   ...shelfChecks,
   ...laterUpkeepChecks,
+  ...lateAnswerChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */

@@ -75,6 +75,9 @@ class Service implements Outside {
       get requests() {
         return faults.requests;
       },
+      get held() {
+        return faults.held;
+      },
       fail: (nth, fault) => faults.fail(nth, fault),
       heal: () => {
         faults.disarm();

@@ -105,6 +105,24 @@ test('holds a reply until it is healed, or for a while', async () => {
   expect(await put('two')).toBe('got 3');
 });
 
+test('holds a request: it arrives all the same when who sent it is gone, or the proxy is cut', async () => {
+  const { proxy, served, put } = await world();
+  for (const goAway of [() => {}, () => proxy.cut()]) {
+    const before = served.length;
+    const hits = proxy.fail(1, { how: 'delay-request' });
+    const sending = put('held').catch((error: { code?: string }) => error.code);
+    while (hits() === 0) await new Promise(setImmediate);
+    expect(proxy.held).toBe(1);
+    goAway();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(served.length).toBe(before);
+    proxy.heal();
+    while (proxy.held > 0) await new Promise(setImmediate);
+    expect(await sending).toBe(before === 0 ? 'got 4' : 'ECONNRESET');
+    expect(served.length).toBe(before + 1);
+  }
+});
+
 test('once cut nothing gets through, nor later, and the port stays taken', async () => {
   const { proxy, served, put } = await world();
   proxy.fail(2, { how: 'delay' });

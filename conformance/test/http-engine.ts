@@ -14,15 +14,16 @@ const SETTINGS = {
     host: { type: 'string' },
     port: { type: 'integer', minimum: 1, maximum: 65535 },
     dir: { type: 'string', minLength: 1, description: 'Of the service' },
+    timeoutMs: { type: 'integer', minimum: 1, default: 1000, description: 'Of a request' },
   },
 } as const satisfies JsonSchema;
 
 const local = template as EngineDefinition; // its settings are filled in below
 
 async function open(ctx: EngineContext<SettingsOf<typeof SETTINGS>>): Promise<StorageEngine> {
-  const { host, port, dir } = ctx.config;
+  const { host, port, dir, timeoutMs } = ctx.config;
   const agent = new Agent({ keepAlive: true });
-  const fs = remoteFiles({ host, port }, agent);
+  const fs = remoteFiles({ host, port, dir, agent, timeoutMs });
   await mkdir(dir, { recursive: true });
   try {
     const engine = await local.open({ ...ctx, config: settingsOf(local, { dir }), fs });

@@ -3,25 +3,28 @@ import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type FileHandle, type FileSystem, nodeFileSystem } from '@robustmq/core';
 
-/** A service that changes files, for an engine that has its data at the other end of a connection. */
-export async function fileServer(): Promise<{ readonly port: number; close(): Promise<void> }> {
+/**
+ * A service that changes files, for an engine that has its data at the other end of a connection.
+ * @param fences whether it refuses what comes from a session when it has heard of a later one on the same directory
+ */
+export async function fileServer(fences = true): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const newest = new Map<string, number>();
+  let last = Promise.resolve();
   const server = createServer(async (incoming, reply) => {
     try {
       const pieces: Buffer[] = [];
       for await (const piece of incoming) pieces.push(piece);
-      const { name, path, to, flags, bytes, position }: Call = JSON.parse(Buffer.concat(pieces).toString());
-      if (name === 'rename') await nodeFileSystem.rename(path, to ?? '');
-      else if (name === 'unlink' || name === 'mkdir') await nodeFileSystem[name](path);
-      // no power is cut here: what would take long changes nothing
-      else if (name !== 'syncDirectory' && name !== 'datasync') {
-        const file = await nodeFileSystem.open(path, flags ?? 'r+');
-        try {
-          if (name === 'write') await file.write(Buffer.from(bytes ?? '', 'base64'), position ?? 0);
-          if (name === 'truncate') await file.truncate(position ?? 0);
-        } finally {
-          await file.close();
-        }
-      }
+      const call: Call = JSON.parse(Buffer.concat(pieces).toString());
+      // one after the other: none is in the middle when a later session begins
+      const done = last.then(async () => {
+        const { dir, session } = call;
+        if (fences && session < (newest.get(dir) ?? 0))
+          throw Object.assign(new Error('a later session has begun'), { code: 'ESTALE' });
+        newest.set(dir, session);
+        await carryOut(call);
+      });
+      last = done.catch(() => {});
+      await done;
       reply.end('{}');
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
@@ -40,7 +43,24 @@ export async function fileServer(): Promise<{ readonly port: number; close(): Pr
   };
 }
 
+async function carryOut({ name, path, to, flags, bytes, position }: Call): Promise<void> {
+  if (name === 'rename') await nodeFileSystem.rename(path, to ?? '');
+  else if (name === 'unlink' || name === 'mkdir') await nodeFileSystem[name](path);
+  // no power is cut here: what would take long changes nothing
+  else if (name !== 'syncDirectory' && name !== 'datasync') {
+    const file = await nodeFileSystem.open(path, flags ?? 'r+');
+    try {
+      if (name === 'write') await file.write(Buffer.from(bytes ?? '', 'base64'), position ?? 0);
+      if (name === 'truncate') await file.truncate(position ?? 0);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
 interface Call {
+  readonly dir: string;
+  readonly session: number;
   readonly name: keyof FileSystem | keyof FileHandle;
   readonly path: string;
   readonly to?: string;
@@ -49,14 +69,28 @@ interface Call {
   readonly position?: number;
 }
 
+export interface RemoteFilesOptions {
+  readonly host: string;
+  readonly port: number;
+  /** All paths lie in it. */
+  readonly dir: string;
+  /** A request that takes longer is given up, and a new session begun. */
+  readonly timeoutMs?: number;
+  readonly agent?: Agent;
+}
+
 /** Everything that changes files is a request, and opening one; reading what is open is not. */
-export function remoteFiles(
-  { host, port }: { readonly host: string; readonly port: number },
-  agent: Agent = new Agent({ keepAlive: true }),
-): FileSystem {
-  const call = (body: Call): Promise<void> =>
+export function remoteFiles({
+  host,
+  port,
+  dir,
+  timeoutMs = 0,
+  agent = new Agent({ keepAlive: true }),
+}: RemoteFilesOptions): FileSystem {
+  let session = laterSession();
+  const call = (body: Omit<Call, 'dir' | 'session'>): Promise<void> =>
     new Promise((resolve, reject) => {
-      const sent = request({ host, port, method: 'POST', agent }, (reply) => {
+      const sent = request({ host, port, method: 'POST', agent, timeout: timeoutMs }, (reply) => {
         let text = '';
         reply.on('data', (piece) => {
           text += piece;
@@ -68,8 +102,12 @@ export function remoteFiles(
           else reject(Object.assign(new Error(failure.message), { code: failure.code }));
         });
       });
+      sent.on('timeout', () => {
+        session = laterSession();
+        sent.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' }));
+      });
       sent.on('error', reject);
-      sent.end(JSON.stringify(body));
+      sent.end(JSON.stringify({ ...body, dir, session }));
     });
   return {
     ...nodeFileSystem,
@@ -91,4 +129,12 @@ export function remoteFiles(
     mkdir: (path) => call({ name: 'mkdir', path }),
     syncDirectory: (path) => call({ name: 'syncDirectory', path }),
   };
+}
+
+let latest = 0;
+
+/** Later than all before it, of other processes, too. */
+function laterSession(): number {
+  latest = Math.max(latest + 1, Date.now() * 1000);
+  return latest;
 }

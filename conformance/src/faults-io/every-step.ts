@@ -10,7 +10,7 @@ import { DirectoryPlace, LinkPlace, type Place } from './place.ts';
 import { Workload } from './workload.ts';
 
 /** No engine needs as many for so little work: one that does is counted up to here. */
-const MOST_STEPS = 2000;
+export const MOST_STEPS = 2000;
 /** Of the steps that were counted. Groups and timers make a few more or less of them, not half. */
 const LEAST_REACHED = 0.5;
 /** How long steps of one kind are tried where each is a request; times the effort. */
@@ -138,7 +138,7 @@ export function placeOf({ harness }: EngineTrial, run: number): Place {
 }
 
 /** Of one run: all, and those that the fault may strike. */
-async function countSteps(
+export async function countSteps(
   { definition }: EngineTrial,
   place: Place,
   { of }: StepFault,

@@ -18,6 +18,7 @@ export class Workload {
   /** Made while a read fails. */
   readonly #late: Page;
   #taken: Came = 'unknown';
+  #verified = 0;
 
   constructor(prefix: string, appends: boolean) {
     this.#prefix = prefix;
@@ -71,7 +72,7 @@ export class Workload {
     await outcomeOf('ingest', this.#take(engine));
   }
 
-  /** `engine` was opened anew, and all of its I/O works. */
+  /** `engine` was opened anew, and all of its I/O works. Another time finds the same. */
   async verify(engine: StorageEngine): Promise<void> {
     const listed = await inTime('list', engine.list({ prefix: this.#prefix, limit: 100 }));
     if (this.#appends) {
@@ -82,6 +83,7 @@ export class Workload {
       await this.#verifyUsable(engine);
     }
     await this.#verifyTaken(engine, listed);
+    this.#verified++;
   }
 
   async #seals(engine: StorageEngine): Promise<void> {
@@ -151,6 +153,7 @@ export class Workload {
     if (created === 'none') assert.ok(!listed.includes(id), `${id} is not in the list: it was certainly not created`);
     try {
       if (log.end === undefined) log.end = (await inTime('recover', engine.recover(id, { epoch: 9 }))).end;
+      log.created = 'done';
       const reader = await inTime('open a reader', engine.openReader(id));
       await assertKept(log, reader);
       await reader.close();
@@ -165,6 +168,7 @@ export class Workload {
     await inTime('delete', engine.delete(id));
     const after = await inTime('list', engine.list({ prefix: this.#prefix, limit: 100 }));
     assert.ok(!after.includes(id), `${id} is gone after another delete`);
+    this.#dropped.deleted = 'done';
   }
 
   async #verifyTaken(engine: StorageEngine, listed: readonly string[]): Promise<void> {
@@ -180,10 +184,11 @@ export class Workload {
       crc: made.reduce((crc, bytes) => headerDigest(crc, bytes), 0),
     });
     await assertTaken(engine, id);
+    this.#taken = 'done';
   }
 
   async #verifyUsable(engine: StorageEngine): Promise<void> {
-    const again = page(`${this.#prefix}again`, 1000);
+    const again = page(`${this.#prefix}again${this.#verified || ''}`, 1000);
     const writer = await create(engine, again);
     assert.ok(writer !== undefined, 'a segment can be created again');
     await burst(writer, again, [1, 2]);

@@ -2,6 +2,8 @@
 export interface FlakyLink {
   /** Requests seen so far. */
   readonly requests: number;
+  /** Requests and replies that are held back, or on their way since. */
+  readonly held: number;
   /** The `nth` request from now (1 is the next) goes wrong; one fault at a time. @returns how many have gone wrong */
   fail(nth: number, fault: LinkFault): () => number;
   /** Nothing goes wrong any more, and what is held goes on. */
@@ -11,10 +13,11 @@ export interface FlakyLink {
 export interface LinkFault {
   /**
    * `refuse`: the connection ends before anything of the request has arrived. `cut`: it ends in the middle of the request.
-   * `drop-reply`: the service has the request, and its reply is lost with the connection. `delay`: the reply comes late.
+   * `drop-reply`: the service has the request, and its reply is lost with the connection. `delay`: the reply comes late. `delay-request`: the request itself arrives
+   * late, also when who has sent it has given it up meanwhile, or is gone.
    */
-  readonly how: 'refuse' | 'cut' | 'drop-reply' | 'delay';
-  /** A reply is late by so much; until `heal` unless told. */
+  readonly how: 'refuse' | 'cut' | 'drop-reply' | 'delay' | 'delay-request';
+  /** Late by so much; until `heal` unless told. */
   readonly forMs?: number;
   /** Again at every so many requests after it. */
   readonly every?: number;

@@ -19,7 +19,7 @@ export interface FlakyProxy extends FlakyLink {
   /** Where the engine connects to, instead of the service. */
   readonly host: string;
   readonly port: number;
-  /** Every connection ends, and none gets through any more; the port stays taken, so that nobody who still tries reaches another one. */
+  /** Every connection ends, and none gets through any more, but for requests that are held back; the port stays taken, so that nobody who still tries reaches another one. */
   cut(): void;
   close(): Promise<void>;
 }
@@ -65,6 +65,10 @@ class LoopbackProxy implements FlakyProxy {
     return this.#faults.requests;
   }
 
+  get held(): number {
+    return this.#faults.held;
+  }
+
   async listen(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -90,7 +94,7 @@ class LoopbackProxy implements FlakyProxy {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
-    for (const line of this.#lines) line.end();
+    for (const line of this.#lines) line.destroy();
     await closed;
   }
 
@@ -105,6 +109,7 @@ class LoopbackProxy implements FlakyProxy {
       clock,
       cutAt: (bytes) => Math.floor(this.#random.next() * bytes),
       next: () => this.#faults.next(),
+      hold: () => this.#faults.hold(),
       ended: () => void this.#lines.delete(line),
     });
     this.#lines.add(line);
@@ -115,8 +120,12 @@ interface LineOptions {
   readonly clock: Clock;
   cutAt(bytes: number): number;
   next(): LinkFault | undefined;
+  hold(): () => void;
   ended(): void;
 }
+
+/** Of a request that is held back; what a client sends beyond that waits in its socket. */
+const MOST_HELD_BYTES = 16 * 1024 * 1024;
 
 /** One connection through the proxy. */
 class Line {
@@ -127,6 +136,11 @@ class Line {
   #asking = false;
   #fault: LinkFault | undefined;
   #timer: Timer | undefined;
+  /** What has come of a request that is held back. */
+  #held: { readonly pieces: Buffer[]; bytes: number } | undefined;
+  /** To be called when what was held back has had its effect. */
+  #release: (() => void) | undefined;
+  #hasClient = true;
 
   constructor(client: Socket, service: Socket, options: LineOptions) {
     this.#client = client;
@@ -136,56 +150,87 @@ class Line {
     service.setNoDelay(true);
     client.on('data', (bytes) => this.#ask(bytes));
     service.on('data', (bytes) => this.#answer(bytes));
-    client.on('end', () => service.end());
+    client.on('end', () => {
+      if (this.#release === undefined) service.end();
+    });
     service.on('end', () => client.end());
     client.on('drain', () => {
       if (this.#fault?.how !== 'delay') service.resume();
     });
     service.on('drain', () => client.resume());
-    for (const socket of [client, service]) {
-      socket.on('error', () => this.end());
-      socket.on('close', () => this.end());
-    }
+    client.on('error', () => this.end());
+    client.on('close', () => this.end());
+    service.on('error', () => this.destroy());
+    service.on('close', () => this.destroy());
   }
 
+  /** What is on its way gets there all the same. */
   end(): void {
+    this.#hasClient = false;
+    // a reset, as when the other side is gone: what comes back is lost
+    this.#client.resetAndDestroy();
+    if (this.#release === undefined || this.#fault?.how === 'delay') this.destroy();
+  }
+
+  destroy(): void {
     this.#timer?.cancel();
-    // a reset, as when the other side is gone: what is on its way is lost
     this.#client.resetAndDestroy();
     this.#service.destroy();
+    this.#release?.();
     this.#options.ended();
   }
 
-  /** Lets go of a reply that is held. */
+  /** Lets go of what is held. */
   goOn(): void {
     this.#timer?.cancel();
+    if (this.#fault?.how === 'delay') this.#isReleased();
     this.#fault = undefined;
+    const held = this.#held;
+    this.#held = undefined;
     this.#service.resume();
+    if (held === undefined) return;
+    this.#service.write(Buffer.concat(held.pieces));
+    if (this.#hasClient) this.#client.resume();
   }
 
   #ask(bytes: Buffer): void {
     if (!this.#asking) {
       this.#asking = true;
       this.#fault = this.#options.next();
-      if (this.#fault?.how === 'delay') this.#hold(this.#fault.forMs);
+      if (this.#fault?.how === 'delay' || this.#fault?.how === 'delay-request') this.#hold(this.#fault);
       if (this.#fault?.how === 'cut') {
         // what has gone out arrives, and is all that does
         this.#client.pause();
         this.#service.end(bytes.subarray(0, this.#options.cutAt(bytes.length)), () => this.end());
       }
     }
-    if (this.#fault?.how === 'refuse') this.end();
+    if (this.#held !== undefined) this.#keep(bytes, this.#held);
+    else if (this.#fault?.how === 'refuse') this.end();
     else if (this.#fault?.how !== 'cut' && !this.#service.write(bytes)) this.#client.pause();
   }
 
   #answer(bytes: Buffer): void {
     this.#asking = false;
-    if (this.#fault?.how === 'drop-reply') this.end();
+    this.#isReleased();
+    if (this.#fault?.how === 'drop-reply' || !this.#hasClient) this.destroy();
     else if (!this.#client.write(bytes)) this.#service.pause();
   }
 
-  #hold(forMs: number | undefined): void {
-    this.#service.pause();
+  #hold({ how, forMs }: LinkFault): void {
+    this.#release = this.#options.hold();
+    if (how === 'delay') this.#service.pause();
+    else this.#held = { pieces: [], bytes: 0 };
     if (forMs !== undefined) this.#timer = this.#options.clock.timer(forMs, () => this.goOn());
+  }
+
+  #keep(bytes: Buffer, held: { readonly pieces: Buffer[]; bytes: number }): void {
+    held.pieces.push(bytes);
+    held.bytes += bytes.length;
+    if (held.bytes > MOST_HELD_BYTES) this.#client.pause();
+  }
+
+  #isReleased(): void {
+    this.#release?.();
+    this.#release = undefined;
   }
 }

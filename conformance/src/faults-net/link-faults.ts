@@ -1,12 +1,27 @@
 import type { FlakyLink, LinkFault } from './flaky-link.ts';
 
 /** Which request goes wrong, and how: of one proxy, or of several that count as one. */
-export class LinkFaults implements Pick<FlakyLink, 'requests' | 'fail'> {
+export class LinkFaults implements Pick<FlakyLink, 'requests' | 'held' | 'fail'> {
   #requests = 0;
+  #held = 0;
   #armed: { left: number; readonly fault: LinkFault; hits: number } | undefined;
 
   get requests(): number {
     return this.#requests;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** @returns to be called when it is held no more, and what came of it is known; more often counts once */
+  hold(): () => void {
+    this.#held++;
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#held--;
+      isHeld = false;
+    };
   }
 
   fail(nth: number, fault: LinkFault): () => number {

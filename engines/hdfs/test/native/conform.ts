@@ -30,6 +30,8 @@ export function conformOn(start: () => Promise<HdfsServer>): void {
       user: 'root',
       flushIntervalMs: 5,
       idleFlushMs: 1,
+      nameNodeTimeoutMs: 3000,
+      requestTimeoutMs: 3000,
     }),
     module: import.meta.resolve('../../src/index.ts'),
   });

@@ -34,6 +34,7 @@ export function conformOn(start: () => Promise<S3Server>, client: 'aws' | 'minio
       client,
       flushIntervalMs: 5,
       idleFlushMs: 1,
+      requestTimeoutMs: 3000,
     }),
     module: import.meta.resolve('../../src/index.ts'),
   });
