@@ -36,10 +36,34 @@ test('start prints one line of JSON, serves, and ends with 0 on SIGTERM and on S
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const node = await start(folder);
       // one process: the launcher has become the server
-      expect(node.ready).toMatchObject({ event: 'ready', pid: node.child.pid, data: expect.stringContaining('data') });
+      expect(node.ready).toMatchObject({
+        event: 'started',
+        ready: true,
+        problems: [],
+        pid: node.child.pid,
+        data: expect.stringContaining('data'),
+      });
       node.child.kill(signal);
       expect(await node.ended).toMatchObject({ code: 0 });
     }
+  }));
+
+test('a start whose store can not be reached says that it serves, that it is not ready, and what is wrong', () =>
+  inFolder(async (folder) => {
+    const cold =
+      'engines: { cold: { use: s3, bucket: bucket, endpoint: "http://127.0.0.1:1", accessKeyId: x, secretAccessKey: y } }';
+    await writeFile(join(folder, 'robust.yaml'), cold);
+    const node = await start(folder, '--config', 'robust.yaml');
+    expect(node.ready).toMatchObject({
+      event: 'started',
+      ready: false,
+      problems: [
+        { code: 'ENGINE_UNHEALTHY', where: 'cold', detail: expect.stringContaining('Check the setting endpoint') },
+      ],
+      listeners: expect.arrayContaining([expect.objectContaining({ protocol: 'kafka' })]),
+    });
+    node.child.kill('SIGTERM');
+    expect(await node.ended).toMatchObject({ code: 0 });
   }));
 
 test('a second process on the same data directory is refused and the first goes on', () =>

@@ -17,20 +17,25 @@ export function startUpText(node: RunningNode, self = 'robust-server'): string {
     ['config', config.file ?? 'none: defaults'],
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
-  return `RobustMQ ${VERSION} is ready in ${node.status().uptimeMs} ms
-${lines.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('')}
+  const { ready, uptimeMs, problems } = node.status();
+  const wrong = problems.map(({ code, where, detail }) => `  PROBLEM  ${code} ${where}: ${detail}\n`).join('');
+  return `RobustMQ ${VERSION} ${ready ? 'is ready' : 'has started, and is not ready,'} in ${uptimeMs} ms
+${wrong}${lines.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('')}
 Try:
 ${nextCommands(listeners, self)}`;
 }
 
-/** The same as one line of data. */
+/** The same as one line of data. Not `ready`: it serves all but what its problems tell of. */
 export function startUpJson(node: RunningNode): string {
   const { config } = node;
+  const { ready, uptimeMs, problems } = node.status();
   return `${JSON.stringify({
-    event: 'ready',
+    event: 'started',
+    ready,
+    problems,
     version: VERSION,
     pid: process.pid,
-    startedInMs: node.status().uptimeMs,
+    startedInMs: uptimeMs,
     listeners: node.listeners(),
     data: config.data,
     config: config.file ?? null,
