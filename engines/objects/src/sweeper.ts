@@ -193,6 +193,7 @@ export class Sweeper {
         }
         const { files, store, names } = this.#environment;
         if (files !== undefined) {
+          if (used >= requests || signal.aborted) return used;
           used++;
           await store.deleteFolder(names.keyOf(workFolder(name, row.uid)), { lane: 'upkeep' });
         }

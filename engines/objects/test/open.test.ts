@@ -148,6 +148,37 @@ test('what failures have left in the work folder goes in the next rounds of hous
   await engine.close();
 });
 
+test('housekeeping makes no more requests for what a former life has left than it is given', async () => {
+  const { clock, store, open } = worldOn(
+    (options) => {
+      const files = new MemoryFiles(options);
+      return { store: files, backend: fileBackendOf(files, 1000) };
+    },
+    { orphanGraceMs: 1000 },
+  );
+  let engine = await open();
+  const requestsAfterAKill = async (...budgets: number[]): Promise<number[]> => {
+    engine = await open();
+    await clock.advance(2000);
+    const made: number[] = [];
+    for (const requestBudget of budgets) {
+      const { requests } = store;
+      const round = engine.maintain?.({ requestBudget, signal: new AbortController().signal });
+      for (let i = 0; i < 50; i++) await clock.advance(10);
+      await round;
+      made.push(store.requests - requests);
+    }
+    return made;
+  };
+  const [all = 0, more] = await requestsAfterAKill(100, 100);
+  expect(all).toBeGreaterThan(1);
+  expect(more).toBe(0);
+  const [none, most, rest, nothing] = await requestsAfterAKill(0, all - 1, 100, 100);
+  expect([none, most, nothing]).toEqual([0, all - 1, 0]);
+  expect(rest).toBeGreaterThan(0);
+  await engine.close();
+});
+
 describe('health', () => {
   test('of an instance that starts without its store fails, and is well when the store is there', async () => {
     const { clock, store, health, open } = world({}, { patienceMs: 1000 });
