@@ -78,6 +78,8 @@ export interface Stage {
   ready(): Promise<boolean>;
   /** Waits until `/readyz` and the log say this. */
   says(what: RegExp): Promise<void>;
+  /** Waits until the log says this: what is over in a moment `/readyz` may never be asked about. */
+  logs(what: RegExp): Promise<void>;
 }
 
 /** A node that writes to a store and archives to it, while `disturb` is at work; afterwards all is well again by itself. */
@@ -94,6 +96,7 @@ export async function underStress(lake: EngineSettings, disturb: (stage: Stage) 
       const readyz = () => fetch(`${urlOf(node)}/readyz`);
       const problems = async () => (await readyz()).text();
       const ready = async () => (await readyz()).ok;
+      const logs = async (what: RegExp) => await vi.waitFor(() => expect(log.text).toMatch(what), { timeout: 100_000 });
       await vi.waitFor(() => expect(live.acknowledged.size).toBeGreaterThan(20), { timeout: 60_000 });
       await disturb({
         live,
@@ -102,9 +105,10 @@ export async function underStress(lake: EngineSettings, disturb: (stage: Stage) 
         ready,
         says: async (what) => {
           await vi.waitFor(async () => expect(await problems()).toMatch(what), { timeout: 100_000, interval: 50 });
-          // the log hears of another reason for the same state every ten seconds
-          await vi.waitFor(() => expect(log.text).toMatch(what), { timeout: 20_000 });
+          // it hears of another reason for the same state every ten seconds
+          await logs(what);
         },
+        logs,
       });
       const before = live.acknowledged.size;
       await vi.waitFor(() => expect(live.acknowledged.size).toBeGreaterThan(before + 50), {
