@@ -7,7 +7,7 @@ export const mutant: Mutant = {
   stage: 'engine',
   caughtBy: 'SHARD-060',
   // a large batch is one that is copied, too
-  alsoFails: ['SHARD-069', 'SHARD-271', 'SHARD-279'],
+  alsoFails: ['SHARD-069', 'SHARD-271', 'SHARD-279', 'SHARD-295'],
   definition: broken(MEMORY, (engine) => ({
     ingest: async (id, options, batches) => {
       const { bytes, crc } = await engine.ingest(id, options, batches);

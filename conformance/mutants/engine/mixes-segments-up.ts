@@ -7,8 +7,8 @@ export const mutant: Mutant = {
     'redis-py #2624, 2023: one cancelled call, and each answer on that connection went to whoever asked next. ChatGPT had an outage over it',
   stage: 'engine',
   caughtBy: 'SHARD-110',
-  // they are a crowd
-  alsoFails: ['SHARD-250'],
+  // a second segment is read beside the first one; and they are a crowd
+  alsoFails: ['SHARD-076', 'SHARD-250'],
   definition: broken(MEMORY, (engine) => {
     const writers: SegmentWriter[] = [];
     return {
