@@ -5,7 +5,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
  * time, ten thousand of something.
  */
 export const SUITE_TESTS: string[] = [
-  'conformance/test/{crash-points,crowds,io-faults,link-faults,mutants,probes,runners,service,testcontainers-guide}.test.ts',
+  'conformance/test/{crash-points,crowds,io-faults,late-answers,link-faults,mutants,probes,runners,service,testcontainers-guide}.test.ts',
   'conformance/test/{cli,model,process}/*.test.ts',
   'create-robust-engine/test/*.test.ts',
   'core/test/storage/archive-chaos.test.ts',

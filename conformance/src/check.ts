@@ -77,6 +77,8 @@ export interface Facts {
   readonly faultSteps?: { readonly tried: number; readonly of: number } | 'n/a';
   /** Reads, opens and looks at sizes and names that were made to fail one at a time, after a restart on what was acknowledged. */
   readonly failedReads?: { readonly tried: number; readonly of: number } | 'n/a';
+  /** Requests that were held back, or their answers, until the engine had given them up, and how many it makes. */
+  readonly lateRequests?: { readonly tried: number; readonly of: number };
   /** There when files were changed past `ctx.fs`, while others were changed through it: steps that nobody could fail are in no count. */
   readonly faultsPastCtxFs?: string;
   /** How one of 200 segments was made to fail beside the others. */

@@ -78,6 +78,9 @@ class Service implements Outside {
       get held() {
         return faults.held;
       },
+      get arrived() {
+        return faults.arrived;
+      },
       fail: (nth, fault) => faults.fail(nth, fault),
       heal: () => {
         faults.disarm();

@@ -90,6 +90,8 @@ class World implements EngineWorld {
   readonly meta: Meta = new MemoryMeta();
   #life: Life | undefined;
   readonly #abandoned: Life[] = [];
+  /** Of starts that have failed. */
+  readonly #left: Reach[] = [];
 
   constructor(definition: EngineDefinition, options: Omit<WorldOptions, 'config'>, outside: Outside, dir: string) {
     this.#definition = definition;
@@ -151,7 +153,8 @@ class World implements EngineWorld {
       });
       this.#life = { ...opened, plan, meta, reach, giveUp };
     } catch (error) {
-      await reach.close();
+      // what it has sent may still be on its way
+      this.#left.push(reach);
       throw error;
     }
   }
@@ -200,6 +203,7 @@ class World implements EngineWorld {
         await end(life).catch(() => {});
       }
     } finally {
+      for (const reach of this.#left) await reach.close();
       await rm(this.#dir, { recursive: true, force: true });
     }
   }

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { type FlakyProxy, flakyProxy, LinkFaults } from '@robustmq/conformance';
+import { type Clock, systemClock } from '@robustmq/core';
+import { VirtualClock } from '@robustmq/core/testing';
 import { expect, onTestFinished, test } from 'vitest';
 
 interface World {
@@ -11,7 +13,7 @@ interface World {
   put(body: string): Promise<string>;
 }
 
-async function world(seed = 1, faults = new LinkFaults()): Promise<World> {
+async function world(seed = 1, faults = new LinkFaults(), clock: Clock = systemClock): Promise<World> {
   const served: string[] = [];
   const server = createServer((incoming, reply) => {
     let body = '';
@@ -26,7 +28,7 @@ async function world(seed = 1, faults = new LinkFaults()): Promise<World> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const proxy = await flakyProxy({ port: (server.address() as AddressInfo).port, seed, faults });
+  const proxy = await flakyProxy({ port: (server.address() as AddressInfo).port, seed, faults, clock });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   onTestFinished(async () => {
     agent.destroy();
@@ -121,6 +123,32 @@ test('holds a request: it arrives all the same when who sent it is gone, or the 
     expect(await sending).toBe(before === 0 ? 'got 4' : 'ECONNRESET');
     expect(served.length).toBe(before + 1);
   }
+});
+
+test('a request that is held for a while arrives by itself, and so does a large one', async () => {
+  const { proxy, served, put } = await world();
+  const large = 'x'.repeat(20_000_000);
+  proxy.fail(1, { how: 'delay-request', forMs: 10 });
+  expect(await put('one')).toBe('got 3');
+  proxy.fail(1, { how: 'delay-request', forMs: 200 });
+  expect(await put(large)).toBe('got 20000000');
+  expect([proxy.held, proxy.arrived, served.length]).toEqual([0, 2, 2]);
+});
+
+test('half a request that is held and let go is not waited for without end when its client has gone', async () => {
+  const clock = new VirtualClock();
+  const { proxy, served } = await world(1, new LinkFaults(), clock);
+  proxy.fail(1, { how: 'delay-request' });
+  const client = connect(proxy.port, proxy.host);
+  client.on('error', () => {});
+  client.write('PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf');
+  while (proxy.held === 0) await new Promise(setImmediate);
+  client.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  proxy.heal();
+  expect(proxy.held).toBe(1);
+  await clock.advance(5000);
+  expect([proxy.held, proxy.arrived, served.length]).toEqual([0, 0, 0]);
 });
 
 test('once cut nothing gets through, nor later, and the port stays taken', async () => {

@@ -53,7 +53,7 @@ describe('checks of I/O faults', () => {
   ])('catch an engine that %s (%s)', { timeout: 60_000 }, async (_, id, flaws) => {
     patience.hangsAfterMs = flaws.hangs === true ? 1000 : 10_000;
     let failure: unknown;
-    // which step is the nth is up to the moment: on a full machine the one that shows it may be passed by, though not twice in a row
+    // which step is the nth is up to the moment: on a full machine the one that shows it may be passed by
     for (let tries = 0; tries < 3 && !(failure instanceof Error); tries++)
       failure = await run(id, tinyFileEngine(flaws)).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Error);

@@ -12,7 +12,6 @@ import type { EngineContext, EngineDefinition } from '@robustmq/core';
 import { MemoryMeta } from '@robustmq/core/testing';
 import { expect, onTestFinished, test } from 'vitest';
 import { batch } from '../src/batches.ts';
-import type { Check, Facts } from '../src/check.ts';
 import { open } from '../src/checks/segments.ts';
 import { checks } from '../src/promises.ts';
 import http from './http-engine.ts';
@@ -20,8 +19,8 @@ import { fileServer } from './remote-files.ts';
 
 const engine = http as EngineDefinition; // the suite's settings are any
 
-async function service(fences = true) {
-  const server = await fileServer(fences);
+async function service() {
+  const server = await fileServer();
   const root = await mkdtemp(join(tmpdir(), 'robust-service-'));
   onTestFinished(async () => {
     await server.close();
@@ -38,12 +37,6 @@ async function world(more: { adjust?: (context: Given) => Given } = {}): Promise
   const opened = await openServiceWorld(engine, { ...(await service()).options, ...more });
   onTestFinished(() => opened.dispose());
   return opened;
-}
-
-function checkOf(id: string): Check {
-  const check = checks.find((one) => one.id === id);
-  if (check === undefined) throw new Error(`there is no ${id}`);
-  return check;
 }
 
 type Given = Omit<EngineContext, 'health' | 'node' | 'usage'>;
@@ -121,7 +114,8 @@ test('an address that is known only later will do; one that the settings do not 
 
 test('an engine that does not connect where it is told is caught, at the latest when its requests should fail', async () => {
   const { options } = await service();
-  const check = checkOf('SHARD-213');
+  const check = checks.find(({ id }) => id === 'SHARD-213');
+  if (check === undefined) throw new Error('there is no such check');
   const stubborn: EngineDefinition = {
     ...engine,
     open: (ctx) => {
@@ -131,22 +125,4 @@ test('an engine that does not connect where it is told is caught, at the latest 
   };
   const stage = { kind: 'engine', open: () => openServiceWorld(stubborn, options) } as const;
   await expect(runCheck(check, stubborn, stage)).rejects.toThrow('no request came through the link');
-});
-
-test('requests that come after their sender was given up trouble an engine whose service does not fence, and no other', {
-  timeout: 60_000,
-}, async () => {
-  const late = async (fences: boolean, effort: number): Promise<Facts> => {
-    const { options } = await service(fences);
-    const settings = (corner: ServiceCorner) => ({ ...options.settings(corner), timeoutMs: 100 });
-    const facts: Facts = {};
-    const onFacts = (more: Facts): void => void Object.assign(facts, more);
-    const stage = { kind: 'engine', open: () => openServiceWorld(engine, { ...options, settings }) } as const;
-    await runCheck(checkOf('SHARD-296'), engine, stage, { effort, onFacts });
-    return facts;
-  };
-  const { faultSteps } = await late(true, 0.4);
-  if (typeof faultSteps !== 'object') throw new Error('no request was late');
-  expect(faultSteps.tried).toBeGreaterThan(3);
-  await expect(late(false, 2)).rejects.toThrow('SHARD-296 MUST');
 });

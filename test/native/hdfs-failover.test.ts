@@ -19,6 +19,7 @@ describe('A pair of NameNodes that fails over by itself, and a node that writes 
         console.log(`an append was acknowledged ${await timeToAcknowledge(live)} ms after the kill`);
       });
     } finally {
+      await active.kill(); // if it has not come so far
       await active.start();
     }
   });

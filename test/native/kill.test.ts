@@ -19,7 +19,7 @@ describe('a node that is killed while its store is in trouble has lost nothing, 
     } finally {
       await server.stop();
     }
-  }, 180_000);
+  }, 900_000);
 
   test('on HDFS', async () => {
     const server = await startHdfs();

@@ -149,6 +149,7 @@ const EACH_PLACE: Readonly<Record<string, string>> = {
   bitFlips: 'SHARD-222',
   bitFlipsOpen: 'SHARD-223',
   failedReads: 'SHARD-287',
+  lateRequests: 'SHARD-296',
 };
 
 /** How those that there was no time for are tried, too. */

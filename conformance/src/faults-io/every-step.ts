@@ -32,8 +32,7 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
   const place = (): Place => placeOf(trial, run++);
   const { all, steps } = await countSteps(trial, place(), fault);
   if (all === 0) {
-    if (harness.link !== undefined)
-      throw new Error('no request came through the link: the engine does not connect where its settings say');
+    if (harness.link !== undefined) throw noRequests();
     trial.note({ faultSteps: 'n/a' });
     throw new NotClaimed('its I/O goes neither through ctx.fs nor through a link');
   }
@@ -127,6 +126,10 @@ class UntilTime implements Steps {
   goOn(): void {}
 
   notReached(): void {}
+}
+
+export function noRequests(): Error {
+  return new Error('no request came through the link: the engine does not connect where its settings say');
 }
 
 /** A fresh place for one run. @throws NotClaimed when the harness has no way to spoil any I/O */

@@ -1,10 +1,10 @@
-import { describeError, isStorageError, systemClock } from '@robustmq/core';
+import { describeError, isStorageError, type StorageEngine, systemClock } from '@robustmq/core';
 import { type EngineTrial, NotClaimed } from '../check.ts';
 import { shuffled } from '../faults/shuffled.ts';
-import type { FlakyLink, LinkFault } from '../faults-net/flaky-link.ts';
+import type { FlakyLink } from '../faults-net/flaky-link.ts';
 import { pause } from '../resources.ts';
-import { countSteps, MOST_STEPS } from './every-step.ts';
-import { inTime, outcomeOf, patience } from './ledger.ts';
+import { countSteps, MOST_STEPS, noRequests } from './every-step.ts';
+import { inTime, outcomeOf } from './ledger.ts';
 import { LinkPlace } from './place.ts';
 import { Workload } from './workload.ts';
 
@@ -14,11 +14,16 @@ const HELD_MS = 6000;
 const BOX_MS = 15_000;
 const POLL_MS = 10;
 
-type Came = 'late' | 'while it waited' | 'not reached';
+/** What comes late, and when. A request may outlive the instance that has sent it; its answer has nobody to go to then. */
+const WAYS = ['a request', 'an answer', 'a request of a killed instance'] as const;
+type Way = (typeof WAYS)[number];
+
+/** `late`: it came after the engine had given it up. */
+type Came = 'late' | 'while it waited' | 'never';
 
 /**
- * Runs the workload with one request, or its answer, held back until the engine has given it up and gone on; then lets go. By turns that is while the same instance
- * lives, or when another one, after a crash, has taken over all that there is.
+ * Runs the workload with one request, or its answer, held back until the engine has given it up and gone on; then lets go, while the same instance goes on, or when another one
+ * has taken over all that there is.
  */
 export async function comeLate(trial: EngineTrial): Promise<void> {
   const { definition, harness, random, effort } = trial;
@@ -27,67 +32,102 @@ export async function comeLate(trial: EngineTrial): Promise<void> {
   let run = 0;
   const place = (): LinkPlace => new LinkPlace(harness, link, run++);
   const { all } = await countSteps(trial, place(), { how: 'held' });
+  if (all === 0) throw noRequests();
   const numbers = shuffled(
     Array.from({ length: Math.min(all, MOST_STEPS) }, (_, i) => i + 1),
     random,
   );
   const until = systemClock.monotonic() + BOX_MS * effort;
-  let tried = 0;
+  const ways = WAYS.slice(0, harness.canCrash ? 3 : 2);
+  const seen: Record<Came, number> = { late: 0, 'while it waited': 0, never: 0 };
   for (const nth of numbers) {
     if (run > 1 && systemClock.monotonic() >= until) break;
-    const how = random.next() < 0.5 ? 'delay-request' : 'delay';
-    const crash = harness.canCrash && random.next() < 0.5;
+    const way = ways[Math.floor(random.next() * ways.length)] ?? WAYS[0];
+    const late = new LateRun(place(), link, definition.capabilities.append);
     try {
-      const came = await runWith(place(), link, { nth, how, crash, appends: definition.capabilities.append });
-      if (came === 'late') tried++;
+      seen[await late.run(nth, way)]++;
     } catch (error) {
-      const what = how === 'delay' ? 'answered' : 'carried out';
-      const when = crash ? 'when another instance had taken over' : 'after it was given up';
       const why = isStorageError(error) ? describeError(error) : error instanceof Error ? error.message : error;
-      throw new Error(`request ${nth} of about ${all} was ${what} ${when}: ${why}`, { cause: error });
+      throw new Error(`${way}, number ${nth} of about ${all}, ${late.came}: ${why}`, { cause: error });
     }
   }
-  if (tried === 0)
+  if (seen.late === 0)
     throw new NotClaimed(
-      `it waits longer than ${HELD_MS / 1000} s for an answer: with a shorter time-out in the settings for the suite it would be looked at`,
+      seen['while it waited'] > 0
+        ? `it waits longer than ${HELD_MS / 1000} s for an answer: with a shorter time-out in the settings for the suite it would be looked at`
+        : 'none of the requests that were to be held back was made, or one that was never arrived',
     );
-  trial.note({ faultSteps: { tried, of: Math.max(tried, all) } });
+  trial.note({ lateRequests: { tried: seen.late, of: Math.max(seen.late, all) } });
 }
 
-async function runWith(
-  place: LinkPlace,
-  link: FlakyLink,
-  {
-    nth,
-    how,
-    crash,
-    appends,
-  }: { readonly nth: number; readonly how: LinkFault['how']; readonly crash: boolean; readonly appends: boolean },
-): Promise<Came> {
-  const hits = link.fail(nth, { how });
-  const held = new Held(link, hits);
-  try {
-    const workload = new Workload(place.prefix, appends);
-    const opened = await outcomeOf('open', place.open());
-    if (opened.came === 'done') await workload.run(opened.value);
-    const isLate = held.end() && hits() > 0;
-    if (crash && isLate) {
-      const again = await inTime('open', place.reopen(true));
-      await workload.verify(again);
-      await letGo(link);
-      await workload.verify(again);
-      await inTime('close', again.close());
-    } else {
-      if (opened.came === 'done') await outcomeOf('close', opened.value.close());
-      await letGo(link);
-      const again = await inTime('open', place.reopen(false));
-      await workload.verify(again);
-      await inTime('close', again.close());
+class LateRun {
+  readonly #place: LinkPlace;
+  readonly #link: FlakyLink;
+  readonly #workload: Workload;
+  /** For people: what had become of it when something went wrong. */
+  came = 'held back';
+
+  constructor(place: LinkPlace, link: FlakyLink, appends: boolean) {
+    this.#place = place;
+    this.#link = link;
+    this.#workload = new Workload(place.prefix, appends);
+  }
+
+  async run(nth: number, way: Way): Promise<Came> {
+    const before = this.#link.arrived;
+    const hits = this.#link.fail(nth, { how: way === 'an answer' ? 'delay' : 'delay-request' });
+    const held = new Held(this.#link, hits);
+    try {
+      const opened = await outcomeOf('open', this.#place.open());
+      const engine = opened.came === 'done' ? opened.value : undefined;
+      if (engine !== undefined) await this.#workload.run(engine);
+      if (way === 'a request of a killed instance' && hits() > 0) await this.#takesOver(held);
+      else await this.#goesOn(engine, hits, held);
+      if (hits() === 0) return 'never';
+      if (held.end()) return 'while it waited';
+      return way === 'an answer' || this.#link.arrived > before ? 'late' : 'never';
+    } finally {
+      held.end();
+      await this.#place.dispose();
     }
-    return hits() === 0 ? 'not reached' : isLate ? 'late' : 'while it waited';
-  } finally {
+  }
+
+  async #goesOn(engine: StorageEngine | undefined, hits: () => number, held: Held): Promise<void> {
+    if (engine !== undefined) {
+      // else it may be one that is made in the end
+      if (hits() > 0) {
+        await this.#letGo(held);
+        await this.#workload.goOn(engine);
+      }
+      await outcomeOf('close', engine.close());
+    }
+    await this.#letGo(held);
+    await this.#reopen();
+  }
+
+  async #takesOver(held: Held): Promise<void> {
     held.end();
-    await place.dispose();
+    const again = await inTime('open', this.#place.reopen(true));
+    await this.#workload.verify(again);
+    await this.#letGo(held);
+    await this.#workload.verify(again);
+    await inTime('close', again.close());
+    // what it had in memory hides what has become of the rest
+    await this.#reopen();
+  }
+
+  async #reopen(): Promise<void> {
+    const again = await inTime('open', this.#place.reopen(false));
+    await this.#workload.verify(again);
+    await inTime('close', again.close());
+  }
+
+  /** All that was held has had its effect, or never will. */
+  async #letGo(held: Held): Promise<void> {
+    held.end();
+    this.#link.heal();
+    this.came = 'let go after it had been given up';
+    while (this.#link.held > 0) await pause(POLL_MS);
   }
 }
 
@@ -100,10 +140,10 @@ class Held {
     void this.#watch(link, hits);
   }
 
-  /** @returns whether it is held still */
+  /** @returns whether the engine has waited until it was let go */
   end(): boolean {
     this.#isOver = true;
-    return !this.#wasWaitedFor;
+    return this.#wasWaitedFor;
   }
 
   async #watch(link: FlakyLink, hits: () => number): Promise<void> {
@@ -118,11 +158,4 @@ class Held {
       await pause(POLL_MS);
     }
   }
-}
-
-/** All that was held has had its effect, or never will. */
-async function letGo(link: FlakyLink): Promise<void> {
-  link.heal();
-  const until = systemClock.monotonic() + patience.hangsAfterMs;
-  while (link.held > 0 && systemClock.monotonic() < until) await pause(POLL_MS);
 }

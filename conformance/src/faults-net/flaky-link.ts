@@ -2,8 +2,10 @@
 export interface FlakyLink {
   /** Requests seen so far. */
   readonly requests: number;
-  /** Requests and replies that are held back, or on their way since. */
+  /** Requests that are held back, or not answered since, and replies that are held back. */
   readonly held: number;
+  /** Requests that were held back and have been answered since. */
+  readonly arrived: number;
   /** The `nth` request from now (1 is the next) goes wrong; one fault at a time. @returns how many have gone wrong */
   fail(nth: number, fault: LinkFault): () => number;
   /** Nothing goes wrong any more, and what is held goes on. */

@@ -69,6 +69,10 @@ class LoopbackProxy implements FlakyProxy {
     return this.#faults.held;
   }
 
+  get arrived(): number {
+    return this.#faults.arrived;
+  }
+
   async listen(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -120,12 +124,14 @@ interface LineOptions {
   readonly clock: Clock;
   cutAt(bytes: number): number;
   next(): LinkFault | undefined;
-  hold(): () => void;
+  hold(): (hasArrived: boolean) => void;
   ended(): void;
 }
 
 /** Of a request that is held back; what a client sends beyond that waits in its socket. */
 const MOST_HELD_BYTES = 16 * 1024 * 1024;
+/** Who has gone may have sent half a request only, which nobody answers. */
+const ANSWERED_WITHIN_MS = 5000;
 
 /** One connection through the proxy. */
 class Line {
@@ -139,7 +145,7 @@ class Line {
   /** What has come of a request that is held back. */
   #held: { readonly pieces: Buffer[]; bytes: number } | undefined;
   /** To be called when what was held back has had its effect. */
-  #release: (() => void) | undefined;
+  #release: ((hasArrived: boolean) => void) | undefined;
   #hasClient = true;
 
   constructor(client: Socket, service: Socket, options: LineOptions) {
@@ -170,20 +176,22 @@ class Line {
     // a reset, as when the other side is gone: what comes back is lost
     this.#client.resetAndDestroy();
     if (this.#release === undefined || this.#fault?.how === 'delay') this.destroy();
+    else if (this.#held === undefined) this.#waitForAnswer();
   }
 
   destroy(): void {
     this.#timer?.cancel();
     this.#client.resetAndDestroy();
     this.#service.destroy();
-    this.#release?.();
+    this.#isReleased(false);
     this.#options.ended();
   }
 
   /** Lets go of what is held. */
   goOn(): void {
     this.#timer?.cancel();
-    if (this.#fault?.how === 'delay') this.#isReleased();
+    this.#timer = undefined;
+    if (this.#fault?.how === 'delay') this.#isReleased(false);
     this.#fault = undefined;
     const held = this.#held;
     this.#held = undefined;
@@ -191,6 +199,11 @@ class Line {
     if (held === undefined) return;
     this.#service.write(Buffer.concat(held.pieces));
     if (this.#hasClient) this.#client.resume();
+    else this.#waitForAnswer();
+  }
+
+  #waitForAnswer(): void {
+    this.#timer ??= this.#options.clock.timer(ANSWERED_WITHIN_MS, () => this.destroy());
   }
 
   #ask(bytes: Buffer): void {
@@ -211,7 +224,7 @@ class Line {
 
   #answer(bytes: Buffer): void {
     this.#asking = false;
-    this.#isReleased();
+    this.#isReleased(true);
     if (this.#fault?.how === 'drop-reply' || !this.#hasClient) this.destroy();
     else if (!this.#client.write(bytes)) this.#service.pause();
   }
@@ -229,8 +242,8 @@ class Line {
     if (held.bytes > MOST_HELD_BYTES) this.#client.pause();
   }
 
-  #isReleased(): void {
-    this.#release?.();
+  #isReleased(hasArrived: boolean): void {
+    this.#release?.(hasArrived);
     this.#release = undefined;
   }
 }

@@ -1,9 +1,10 @@
 import type { FlakyLink, LinkFault } from './flaky-link.ts';
 
 /** Which request goes wrong, and how: of one proxy, or of several that count as one. */
-export class LinkFaults implements Pick<FlakyLink, 'requests' | 'held' | 'fail'> {
+export class LinkFaults implements Pick<FlakyLink, 'requests' | 'held' | 'arrived' | 'fail'> {
   #requests = 0;
   #held = 0;
+  #arrived = 0;
   #armed: { left: number; readonly fault: LinkFault; hits: number } | undefined;
 
   get requests(): number {
@@ -14,13 +15,19 @@ export class LinkFaults implements Pick<FlakyLink, 'requests' | 'held' | 'fail'>
     return this.#held;
   }
 
-  /** @returns to be called when it is held no more, and what came of it is known; more often counts once */
-  hold(): () => void {
+  get arrived(): number {
+    return this.#arrived;
+  }
+
+  /** @returns to be called when it is held no more, with whether it was a request that has been answered; more often counts once */
+  hold(): (hasArrived: boolean) => void {
     this.#held++;
     let isHeld = true;
-    return () => {
-      if (isHeld) this.#held--;
+    return (hasArrived) => {
+      if (!isHeld) return;
       isHeld = false;
+      this.#held--;
+      if (hasArrived) this.#arrived++;
     };
   }
 

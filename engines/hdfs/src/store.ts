@@ -267,8 +267,16 @@ export class HdfsStore implements FileStore {
     try {
       return await this.#client.read(path, at, bytes, options);
     } catch (error) {
-      if (isTrouble(error, 'unclosed')) await this.#askToClose(path, options);
-      throw error;
+      if (!(error instanceof StoreError) || error.trouble !== 'unclosed') throw error;
+      const refusal = await this.#askToClose(path, options);
+      if (refusal === undefined) throw error;
+      const { trouble, message, mayBeApplied, code, status } = error;
+      throw new StoreError(trouble, `${message}; asked to close it: ${refusal.message}`, {
+        mayBeApplied,
+        code,
+        status,
+        cause: refusal,
+      });
     }
   }
 
@@ -276,15 +284,18 @@ export class HdfsStore implements FileStore {
    * A file that is not closed when all DataNodes of its last block are killed can't be read, not even what was acknowledged long before (HDFS-17863), until the NameNode has taken it
    * from its writer. By itself it does so after 20 minutes; when another writer comes, a minute after the last one was heard of. WebHDFS has
    * no `recoverLease`: an append of nothing does it. Of what recovers, the second try succeeds where the first meets a generation stamp that the NameNode has given twice.
+   * @returns why it can't be asked, if it is anything but that it is not time yet
    */
-  async #askToClose(path: string, options: CallOptions): Promise<void> {
-    if (this.#closing.has(path)) return;
+  async #askToClose(path: string, options: CallOptions): Promise<StoreError | undefined> {
+    if (this.#closing.has(path)) return undefined;
     this.#closing.add(path);
     try {
       await writeAll(await this.#client.append(path, options), [], options);
+      return undefined;
     } catch (error) {
-      // it is refused as long as the file is open: the next read asks again
       if (!(error instanceof StoreError)) throw error;
+      // as long as the file is open it is refused: the next read asks again
+      return error.trouble === 'conflict' ? undefined : error;
     } finally {
       this.#closing.delete(path);
     }

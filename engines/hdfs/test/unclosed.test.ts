@@ -8,6 +8,24 @@ import { settingsOf } from './support/settings.ts';
 const UNCLOSED = refusal(403, 'CannotObtainBlockLengthException', 'Cannot obtain block length for LocatedBlock{}');
 const HELD = refusal(403, 'AlreadyBeingCreatedException', 'this file lease is currently owned by DFSClient_1');
 
+test('why a file can not be asked to be closed is told with the error of the read', async () => {
+  const dataNode = await littleServer(
+    byOp({ APPEND: refusal(403, 'AccessControlException', 'Permission denied: user=reader') }, UNCLOSED),
+  );
+  const nameNode = await littleServer(redirectTo(() => dataNode.address));
+  const { store } = await backendOf(settingsOf({ nameNodes: [nameNode.address] }), new VirtualClock());
+  try {
+    await expect(store.getRange('c/log/1', 0, 4)).rejects.toMatchObject({
+      trouble: 'unclosed',
+      message: expect.stringMatching(/Cannot obtain block length.*asked to close it: .*Permission denied: user=reader/),
+    });
+  } finally {
+    store.close();
+    await nameNode.close();
+    await dataNode.close();
+  }
+});
+
 test('a file that HDFS has not closed is asked to be closed by an append of nothing, with each read, and once for all at the same time', async () => {
   const appended: number[] = [];
   const status = { pathSuffix: '', type: 'FILE', length: 4, modificationTime: 7 };

@@ -49,6 +49,8 @@ export class Sweeper {
   readonly #environment: Environment;
   readonly #compaction: Compaction;
   readonly #orphanGraceMs: number;
+  /** Of lives that are over, by their names: what has been deleted in rounds that ended too early. */
+  readonly #swept = new Map<string, Set<string>>();
   #seenAt: number;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
@@ -97,10 +99,10 @@ export class Sweeper {
         objects.giveBack(object);
         continue;
       }
-      used++;
       try {
-        await this.#delete(object);
+        used += await this.#delete(object);
       } catch (error) {
+        used++;
         objects.giveBack(object);
         if (isStorageError(error, 'CLOSED')) return used;
         this.#environment.logger.warn({ object, err: error }, 'an object could not be deleted yet');
@@ -109,18 +111,23 @@ export class Sweeper {
     return used;
   }
 
-  /** The object first: as long as its row is there it is not forgotten. */
-  async #delete(object: string): Promise<void> {
+  /** The object first: as long as its row is there it is not forgotten. @returns requests made to the store */
+  async #delete(object: string): Promise<number> {
     const { names, store, meta, random } = this.#environment;
     const entry = await meta.get(objectKey(object));
+    let made = 1;
     if (entry !== undefined) {
       const { upload } = objectCodec.decode(entry.value, entry.key);
-      if (upload !== undefined) await store.abortUpload(names.keyOf(object), upload, { lane: 'upkeep' });
+      if (upload !== undefined) {
+        made++;
+        await store.abortUpload(names.keyOf(object), upload, { lane: 'upkeep' });
+      }
     }
     await store.delete(names.keyOf(object), { lane: 'upkeep' });
     this.#environment.forget(object);
     this.#environment.life.gone(object);
     if (entry !== undefined) await meta.commit({ id: random.uuid(), deletes: [objectKey(object)] });
+    return made;
   }
 
   /** Reads all rows, and learns what objects of lives that are over are still for, and what was left half done. */
@@ -183,13 +190,19 @@ export class Sweeper {
   async #deleteOrphans(requests: number, signal: AbortSignal): Promise<number> {
     const { meta, clock } = this.#environment;
     let used = 0;
-    for (const [name, row] of await this.#deadLives()) {
+    const dead = await this.#deadLives();
+    // another node may have done the rest
+    for (const name of this.#swept.keys()) if (!dead.has(name)) this.#swept.delete(name);
+    for (const [name, row] of dead) {
       if (clock.wall() - row.fencedAt < this.#orphanGraceMs) continue;
       try {
+        const swept = this.#swept.get(name) ?? new Set();
+        this.#swept.set(name, swept);
         for (const object of await this.#orphansOf(name, row)) {
+          if (swept.has(object)) continue;
           if (used >= requests || signal.aborted) return used;
-          used++;
-          await this.#delete(object);
+          used += await this.#delete(object);
+          swept.add(object);
         }
         const { files, store, names } = this.#environment;
         if (files !== undefined) {
@@ -198,6 +211,7 @@ export class Sweeper {
           await store.deleteFolder(names.keyOf(workFolder(name, row.uid)), { lane: 'upkeep' });
         }
         await meta.commit({ id: this.#environment.random.uuid(), deletes: [`${DEAD_PREFIX}${name}`] });
+        this.#swept.delete(name);
       } catch (error) {
         if (isStorageError(error, 'CLOSED')) return used;
         // another life's may be deleted all the same

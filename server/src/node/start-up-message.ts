@@ -19,7 +19,8 @@ export function startUpText(node: RunningNode, self = 'robust-server'): string {
   const width = Math.max(...lines.map(([name]) => name.length));
   const { ready, uptimeMs, problems } = node.status();
   const wrong = problems.map(({ code, where, detail }) => `  PROBLEM  ${code} ${where}: ${detail}\n`).join('');
-  return `RobustMQ ${VERSION} ${ready ? 'is ready' : 'has started, and is not ready,'} in ${uptimeMs} ms
+  const how = ready ? `is ready in ${uptimeMs} ms` : `has started in ${uptimeMs} ms, and is not ready`;
+  return `RobustMQ ${VERSION} ${how}
 ${wrong}${lines.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('')}
 Try:
 ${nextCommands(listeners, self)}`;

@@ -34,7 +34,7 @@ const BY_EXCEPTION: Readonly<Record<string, StoreTrouble>> = {
   PathComponentTooLongException: 'refused',
 };
 
-/** The NameNode has said no before anything was done. */
+/** Somebody has said no before anything was done. */
 const NOT_APPLIED: ReadonlySet<StoreTrouble> = new Set([
   'not-found',
   'exists',
