@@ -99,8 +99,8 @@ export const OBJECT_MUTANTS: readonly ObjectMutant[] = [
     changes: [
       {
         file: 'sweeper.ts',
-        from: "if (upload !== undefined) await store.abortUpload(names.keyOf(object), upload, { lane: 'upkeep' });",
-        to: 'if (upload === undefined) await Promise.resolve();',
+        from: "await store.abortUpload(names.keyOf(object), upload, { lane: 'upkeep' });",
+        to: '',
       },
     ],
   },
