@@ -251,6 +251,11 @@ describe('frames of the log', () => {
     expect(whole(entry(KIND.append, 3, Buffer.concat([body, Buffer.alloc(8)]), heads))).toBe(false);
     expect(whole(entry(KIND.append, 3, body.subarray(0, body.length - 80), heads))).toBe(false);
     expect(whole(entry(KIND.append, 1, Buffer.alloc(20), 0))).toBe(false);
+    // one that claims to end far in front of itself, and that nothing has no CRC
+    const before = Buffer.from(body);
+    before.writeInt32BE(-(2 ** 31), 8);
+    before.writeUInt32BE(0, 17);
+    expect(whole(entry(KIND.append, 3, before, heads))).toBe(false);
   });
 
   test('any other body is whole under its own CRC', () => {

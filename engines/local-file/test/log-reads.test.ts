@@ -6,18 +6,24 @@ import { ReadyQueue } from '../src/wal/ready-queue.ts';
 import { Ring } from '../src/wal/ring.ts';
 import { coded } from './scripted-disk.ts';
 
+const MIB = 1024 * 1024;
+const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Files of the log in memory; reads are held where the test says so. */
 function scripted(files: Record<string, Buffer>) {
   const opened: string[] = [];
   const closed: string[] = [];
-  const disk = { opened, closed, fault: undefined as unknown, hold: undefined as Promise<void> | undefined };
+  const nobody = undefined as Promise<void> | undefined;
+  const disk = { opened, closed, fault: undefined as unknown, hold: nobody, holdClose: nobody };
   const handle = (path: string): Partial<FileHandle> => ({
     size: async () => files[path]?.length ?? 0,
     read: async (into, intoOffset, length, position) => {
+      if (length < 0) throw new RangeError(`${length} bytes`);
       await disk.hold;
       return files[path]?.copy(into, intoOffset, position, position + length) ?? 0;
     },
     close: async () => {
+      if (disk.holdClose !== undefined) await disk.holdClose;
       closed.push(path);
       if (disk.fault !== undefined) throw disk.fault;
     },
@@ -74,9 +80,12 @@ describe('files of the log that are read', () => {
     });
     const into = Buffer.alloc(4);
     const read = file.read(into, 1, 3, 2);
-    const closing = reads.close();
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(disk.closed).toEqual([]);
+    let done = false;
+    const closing = reads.close().then(() => {
+      done = true;
+    });
+    await later();
+    expect([disk.closed, done]).toEqual([[], false]);
     go();
     expect(await read).toBe(3);
     expect(into.toString('latin1', 1)).toBe('cde');
@@ -85,6 +94,24 @@ describe('files of the log that are read', () => {
     await expect(file.read(into, 0, 1, 0)).rejects.toMatchObject({ code: 'CLOSED' });
     file.release();
     await file.end();
+    expect(disk.closed).toEqual(['a']);
+  });
+
+  test('are closed when closing is done, those that were let go of before, too', async () => {
+    const { reads, disk } = scripted({ a: Buffer.from('abc') });
+    let go = (): void => {};
+    disk.holdClose = new Promise((resolve) => {
+      go = resolve;
+    });
+    (await some(reads)).release();
+    let done = false;
+    const closing = reads.close().then(() => {
+      done = true;
+    });
+    await later();
+    expect([disk.closed, done]).toEqual([[], false]);
+    go();
+    await closing;
     expect(disk.closed).toEqual(['a']);
   });
 
@@ -98,7 +125,10 @@ describe('files of the log that are read', () => {
 });
 
 describe('a window on a file of the log', () => {
-  const bytes = Buffer.from(Array.from({ length: 5 * 1024 * 1024 }, (_, at) => (at >> 8) ^ at));
+  // each place is like no other
+  const bytes = Buffer.from(Uint32Array.from({ length: 1.25 * MIB }, (_, at) => at).buffer);
+  const shows = (window: LogWindow, from: number, to: number): boolean =>
+    window.base <= from && window.bytes.subarray(from - window.base, to - window.base).equals(bytes.subarray(from, to));
 
   test('shows what was asked for, wherever it was before', async () => {
     const { reads } = scripted({ a: bytes });
@@ -114,7 +144,7 @@ describe('a window on a file of the log', () => {
       [bytes.length - 5, bytes.length],
     ] as const) {
       await window.load(from, to);
-      expect(window.bytes.subarray(from - window.base, to - window.base).equals(bytes.subarray(from, to))).toBe(true);
+      expect(shows(window, from, to), `${from} to ${to}`).toBe(true);
       expect(window.load(from, to)).toBeUndefined();
     }
   });
@@ -136,6 +166,25 @@ describe('a window on a file of the log', () => {
     await window.load(80, 140);
     expect(window.bytes.equals(bytes.subarray(80, 100))).toBe(true);
     expect(window.load(90, 140)).toBeUndefined();
+    // what is in front of the cut is there all the same
+    await window.load(0, 140);
+    expect(window.bytes.equals(bytes.subarray(0, 100))).toBe(true);
+  });
+
+  test('keeps what it has when it moves on, and knows a cut that it meets there', async () => {
+    const cut = 2 * MIB + 50;
+    const { reads } = scripted({ a: bytes.subarray(0, cut) });
+    const file = await some(reads);
+    file.size = async () => bytes.length; // as above
+    const window = new LogWindow();
+    await window.use(file);
+    await window.load(0, 10);
+    await window.load(2 * MIB - 100, 2 * MIB + 1000);
+    expect(window.base + window.bytes.length).toBe(cut);
+    expect(shows(window, 2 * MIB - 100, cut)).toBe(true);
+    await window.load(0, 10);
+    await window.load(2 * MIB - 100, 2 * MIB + 1000);
+    expect(shows(window, 2 * MIB - 100, cut)).toBe(true);
   });
 });
 
@@ -150,11 +199,11 @@ describe('those who wait for room in the ring', () => {
     queue.wake();
     ring.consumed(500);
     queue.wake();
-    await new Promise((resolve) => setImmediate(resolve));
+    await later();
     expect(woken).toEqual([]);
     ring.consumed(100);
     queue.wake();
-    await new Promise((resolve) => setImmediate(resolve));
+    await later();
     expect(woken).toEqual([600, 300]);
     expect(queue.empty).toBe(false);
     ring.consumed(0);
@@ -163,18 +212,4 @@ describe('those who wait for room in the ring', () => {
     expect(woken).toEqual([600, 300, 200, 10]);
     expect(queue.empty).toBe(true);
   });
-});
-
-test('a look at the ring while the worker changes the counters sees nothing', async () => {
-  const ring = new Ring(1000);
-  const ints = new Int32Array(ring.control);
-  const progress = { turn: 0, behind: 0, sequence: 0, offset: 0 };
-  expect(ring.look(progress)).toBe(false);
-  ints[4] = 1;
-  expect(ring.look(progress)).toBe(false);
-  ints.set([2, 30, 4, 4096], 4);
-  ring.skip(50);
-  expect(ring.look(progress)).toBe(true);
-  expect(progress).toEqual({ turn: 2, behind: 20, sequence: 4, offset: 4096 });
-  expect(ring.look(progress)).toBe(false);
 });
