@@ -47,7 +47,9 @@ class Script {
   async run(...steps: readonly (() => void)[]): Promise<void> {
     const left = [...steps, () => this.send({ kind: 'stop' })];
     vi.spyOn(Atomics, 'wait').mockImplementation(() => {
-      left.shift()?.();
+      const step = left.shift();
+      if (step === undefined) throw new Error('it sleeps for ever');
+      step();
       return 'ok';
     });
     thread.data = {
@@ -204,6 +206,22 @@ test('a file that is full is told of when it has been left, even if the next one
     { kind: 'failed', code: 'EIO', detail: 'it said EIO', sequence: 2 },
     { kind: 'stopped' },
   ]);
+});
+
+test('what is published while it falls asleep is not slept through', async () => {
+  const store = Atomics.store as (ints: Int32Array, index: number, value: number) => number; // as below
+  let late = true;
+  vi.spyOn(Atomics, 'store').mockImplementation(((ints: Int32Array, index: number, value: number): number => {
+    const stored = store(ints, index, value);
+    if (late && index === CONTROL.sleeping && value === 1) {
+      late = false;
+      script.publish(10);
+    }
+    return stored;
+  }) as never);
+  script.send(script.file('a', 1));
+  await script.run(() => expect(script.durable()).toBe(10));
+  expect(late).toBe(false);
 });
 
 test('a message that comes while it falls asleep is not slept through', async () => {

@@ -31,10 +31,6 @@ export class Ring {
     this.#free = bytes;
   }
 
-  get size(): number {
-    return this.#bytes.length;
-  }
-
   get free(): number {
     return this.#free;
   }
