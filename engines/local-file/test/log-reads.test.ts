@@ -171,6 +171,19 @@ describe('a window on a file of the log', () => {
     expect(window.bytes.equals(bytes.subarray(0, 100))).toBe(true);
   });
 
+  test('shows nothing of what lies behind the end, and asks for nothing there', async () => {
+    const { reads } = scripted({ a: bytes });
+    const window = new LogWindow();
+    await window.use(await some(reads));
+    await window.load(0, 10);
+    for (const from of [bytes.length + 100, bytes.length]) {
+      await window.load(from, from + 64);
+      expect([window.base, window.bytes.length]).toEqual([from, 0]);
+      await window.load(0, 10);
+      expect(shows(window, 0, 10)).toBe(true);
+    }
+  });
+
   test('keeps what it has when it moves on, and knows a cut that it meets there', async () => {
     const cut = 2 * MIB + 50;
     const { reads } = scripted({ a: bytes.subarray(0, cut) });

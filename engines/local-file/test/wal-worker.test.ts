@@ -10,7 +10,7 @@ const threads = vi.hoisted(() => [] as Thread[]);
 
 interface Thread extends EventEmitter {
   readonly url: URL;
-  readonly options: { readonly workerData: Record<string, unknown>; readonly transferList: readonly unknown[] };
+  readonly options: { readonly workerData: Record<string, unknown>; readonly [other: string]: unknown };
 }
 
 vi.mock('node:worker_threads', async (original) => ({
@@ -66,11 +66,11 @@ afterEach(() => {
   for (const thread of threads.splice(0)) (thread.options.workerData.port as MessagePort).close(); // as above
 });
 
-test('the thread gets the memory that it shares, and its end of the channel', () => {
+test('the thread gets the memory that it shares, its end of the channel, and no flags', () => {
   const { ring, thread, port } = begin();
   expect(thread.url.pathname).toMatch(/\/wal\/worker\.ts$/);
   expect(thread.options.workerData).toEqual({ ...START, ring: ring.memory, control: ring.control, port });
-  expect(thread.options.transferList).toEqual([port]);
+  expect(thread.options).toMatchObject({ transferList: [port], execArgv: [] });
 });
 
 test('what is sent arrives in order, and there is mail for each', () => {

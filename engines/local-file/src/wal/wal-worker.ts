@@ -30,9 +30,7 @@ export class WalWorker {
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.#port.on('message', (message: FromWorker) => this.#hear(message));
     this.#worker.on('error', (error: Error) => this.#died(error));
-    this.#worker.once('exit', () => {
-      if (!this.#stopping) this.#died(new Error('the thread ended'));
-    });
+    this.#worker.once('exit', () => this.#died(new Error('the thread ended')));
   }
 
   listen(listener: (message: FromWorker) => void): void {
