@@ -115,8 +115,10 @@ export class Checkpointer {
     void this.run();
   }
 
-  /** Begins the first round when those who wait for the start have had their turn, or when the log runs out of files. */
+  /** After a start with something in the log: begins a round when those who wait for it have had their turn, or the log runs out of files. */
   runSoon(): void {
+    // whoever wrote the log may have been killed before it had synced the names of files that it made, replaced or removed
+    this.#namesChanged = true;
     this.#start = this.#options.clock.timer(START_MS, () => {
       this.#start = undefined;
       void this.run();
@@ -126,12 +128,19 @@ export class Checkpointer {
 
   /** A file that no checkpoint names could go missing, with all that is in it, and the next start would not notice. */
   #nameFiles(): void {
-    this.#naming ??= this.write(this.#place)
+    this.#naming ??= this.#writeNames()
       // the next round writes another
       .catch((error: unknown) => this.#options.logger.warn({ error }, 'a new file of the log is not in the checkpoint'))
       .finally(() => {
         this.#naming = undefined;
       });
+  }
+
+  async #writeNames(): Promise<void> {
+    this.#named = this.#options.files.made;
+    // its rows say what a round that failed has put into files: until their names are durable, a power cut may take them
+    if (this.#namesChanged) await this.#syncNames();
+    await this.write(this.#place);
   }
 
   /** There may be room on the disk again. */

@@ -240,6 +240,32 @@ describe('a round of the checkpointer', () => {
     await w.checkpointer.run();
     expect(w.disk.calls).not.toContain(names);
   });
+
+  test('that could not sync the directory has no checkpoint name what is in files, not one for the log’s files either', async () => {
+    const w = world();
+    w.files.made = 0;
+    segment(w, 'a');
+    const names = `syncDirectory ${paths.dir}`;
+    w.disk.fault = (call) => (call === names ? coded('ENOSPC') : undefined);
+    await w.checkpointer.run();
+    w.files.made = 5;
+    w.checkpointer.kick();
+    await settle();
+    await settle();
+    // as a row it would be looked for in a file that a power cut may have taken, and not in the log
+    expect(w.written()).toBeUndefined();
+    w.disk.fault = () => undefined;
+    w.disk.calls.length = 0;
+    w.files.made = 6;
+    w.checkpointer.kick();
+    await settle();
+    await settle();
+    expect(w.disk.calls.filter((call) => call === names || call === 'rename /r/checkpoint')).toEqual([
+      names,
+      'rename /r/checkpoint',
+    ]);
+    expect(w.written()).toMatchObject({ place: PLACE, segments: [{ id: 'a', end: 2 }] });
+  });
 });
 
 describe('when rounds begin', () => {
@@ -282,6 +308,10 @@ describe('when rounds begin', () => {
     await w.clock.advance(1);
     await settle();
     expect(w.written()?.place).toEqual(w.wal.durable);
+
+    // whoever was killed before may have synced no names, of files that it removed, too
+    const order = [`syncDirectory ${paths.dir}`, 'rename /r/checkpoint'];
+    expect(w.disk.calls.filter((call) => order.includes(call))).toEqual(order);
 
     const full = world();
     full.files.made = 0;
