@@ -145,6 +145,8 @@ export class Checkpointer {
 
   /** There may be room on the disk again. */
   kick(): void {
+    // whoever says so has said, too, that all is well: what is not is told again
+    this.#troubled = false;
     this.#retry?.cancel();
     this.#retry = undefined;
     this.progress();

@@ -140,6 +140,8 @@ export class LocalFileEngine implements StorageEngine {
   }
 
   diskFull(detail: string): void {
+    // nothing is worse than a log that is dead
+    if (this.#parts.wal.dead !== undefined) return;
     this.#parts.ctx.health({
       status: 'full',
       detail: `No room on the disk of ${this.#parts.dir} (${detail}): appends are refused until there is`,
@@ -148,7 +150,7 @@ export class LocalFileEngine implements StorageEngine {
 
   diskHasRoom(): void {
     const { ctx, wal, writeBack, checkpointer } = this.#parts;
-    ctx.health({ status: 'ok', detail: '' });
+    if (wal.dead === undefined) ctx.health({ status: 'ok', detail: '' });
     wal.retryRoom();
     writeBack.writeAll();
     checkpointer.kick();

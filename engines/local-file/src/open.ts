@@ -129,9 +129,11 @@ async function openLocked(
     generation,
     place: found.place,
     onTrouble: (detail) => {
+      // nothing is worse than a log that is dead
+      if (wal.dead !== undefined) return;
       if (detail !== undefined)
         ctx.health({ status: 'failed', detail: `The write-ahead log cannot be shortened: ${detail}. Check the disk` });
-      else if (!space.full && wal.dead === undefined) ctx.health({ status: 'ok', detail: '' });
+      else if (!space.full) ctx.health({ status: 'ok', detail: '' });
     },
   });
   const engine = new LocalFileEngine({
@@ -151,7 +153,7 @@ async function openLocked(
     throw error;
   }
   // what lies in the log is copied into segment files from there, a segment after the other
-  if (rebuild.appends > 0 || survey.replay.length > 0) checkpointer.runSoon();
+  if (survey.replay.length > 0) checkpointer.runSoon();
   const facts = { appends: rebuild.appends, damagedBytes: rebuild.damagedBytes, torn, open: table.size };
   const message = 'local-file is open';
   if (rebuild.damagedBytes > 0 || table.suspect) logger.error({ dir, ...facts }, `${message}, with damage`);

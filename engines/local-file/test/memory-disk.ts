@@ -14,11 +14,14 @@ export class MemoryDisk {
   free: number = 2 ** 40;
   /** Asked before each step; what it gives is thrown. */
   fault: (call: string) => unknown = () => undefined;
+  /** Asked before a file is opened to be read, and before a directory is listed; what it gives is thrown. */
+  unreadable: (path: string) => unknown = () => undefined;
   /** Asked before each step; it goes on when this settles. */
   hold: (call: string) => Promise<unknown> | undefined = () => undefined;
 
   readonly fs: FileSystem = {
     open: async (path: string, flags: string) => {
+      if (flags === 'r') this.#look(path);
       if (flags === 'w+' || flags === 'wx+') {
         await this.#step(`create ${path}`);
         this.files.set(path, Buffer.alloc(0));
@@ -36,6 +39,7 @@ export class MemoryDisk {
       if (!this.files.delete(path)) throw coded('ENOENT');
     },
     readdir: async (path: string) => {
+      this.#look(path);
       const names = [...this.files.keys()]
         .filter((one) => dirname(one) === path)
         .map((one) => one.slice(path.length + 1));
@@ -104,6 +108,11 @@ export class MemoryDisk {
     before.copy(after);
     after.set(bytes, position);
     this.files.set(path, after);
+  }
+
+  #look(path: string): void {
+    const thrown = this.unreadable(path);
+    if (thrown !== undefined) throw thrown;
   }
 
   #fail(call: string): void {

@@ -153,6 +153,28 @@ describe('a start', () => {
     }
   });
 
+  test('that can not look at something, whatever it is, is refused, and forgets nothing', async () => {
+    const left = await crashed();
+    for (let failing = 0; ; failing++) {
+      expect(failing).toBeLessThan(100);
+      const disk = left.copy();
+      const locks = { held: 0 };
+      const looks: string[] = [];
+      disk.unreadable = (path) =>
+        looks.push(path) > failing && looks.length === failing + 1 ? coded('EIO') : undefined;
+      const started = await openInMemory(disk, { locks }).catch((error: unknown) => error);
+      disk.unreadable = () => undefined;
+      if (looks.length <= failing) {
+        await (started as { engine: StorageEngine }).engine.close();
+        expect(looks).toEqual(expect.arrayContaining(['/r/segments', '/r/wal', '/r/segments/fenced.footer']));
+        break;
+      }
+      expect(started, looks.at(-1)).toMatchObject({ code: 'IO_ERROR', cause: { code: 'EIO' } });
+      expect([disk.openHandles, locks.held], looks.at(-1)).toEqual([0, 0]);
+      await expectAllOfIt(disk);
+    }
+  });
+
   test('that is cut short at any step forgets nothing', async () => {
     const left = await crashed();
     const disk = left.copy();
@@ -578,6 +600,24 @@ describe('what the log says of segments that are not open', () => {
     },
   );
 
+  test('is not done to the files of one that was made again, when the log is read from in front of both', async () => {
+    const { disk, engine: first } = await sealed();
+    await first.close();
+    const { engine } = await openInMemory(disk);
+    const { place } = checkpointOf(disk);
+    await engine.delete('a');
+    await written(engine, 'a', 3, 200);
+    await engine.close();
+    // as one for the names of the log's files says it when a round has synced this segment, and has failed for another
+    const last = checkpointOf(disk);
+    expect(last).toMatchObject({ place: { sequence: place.sequence + 1 }, segments: [{ id: 'a', end: 3 }] });
+    disk.files.set('/r/checkpoint', encodeCheckpoint({ ...last, place }));
+    const again = await openInMemory(disk);
+    expect(await again.engine.recover('a', { epoch: 2 })).toEqual({ end: 3 });
+    expect(await contentOf(again.engine, 'a')).toEqual(bytesOf(3, 200));
+    await again.engine.close();
+  });
+
   test('several epochs: the highest counts, and one that the footer has already is no news', async () => {
     const { disk, engine } = await sealed();
     await engine.recover('a', { epoch: 3 });
@@ -612,6 +652,13 @@ describe('what the log says of segments that are not open', () => {
 });
 
 describe('how the directory is doing', () => {
+  const passes = async (clock: VirtualClock, ms: number): Promise<void> => {
+    for (let i = 0; i < ms; i += 500) {
+      await clock.advance(500);
+      await settle();
+    }
+  };
+
   test('full at the start, and ok when there is room', async () => {
     const disk = new MemoryDisk();
     const clock = new VirtualClock();
@@ -687,6 +734,25 @@ describe('how the directory is doing', () => {
     }
   });
 
+  test('failed again when there is room on a full disk, and the log can still not be shortened', async () => {
+    const disk = new MemoryDisk();
+    const clock = new VirtualClock();
+    const { engine, health } = await openInMemory(disk, { clock, config: { checkpointBytes: 4096 } });
+    disk.fault = (call) => (call.includes('/r/segments/') ? coded('EIO') : undefined);
+    await written(engine, 'a', 1, 5000);
+    await passes(clock, 13_000);
+    disk.free = 0;
+    await create(engine, 'b').catch(() => {});
+    await settle();
+    disk.free = 2 ** 40;
+    await passes(clock, 2000);
+    expect(health.map(({ status }) => status)).toEqual(['failed', 'full', 'ok', 'failed']);
+    disk.fault = () => undefined;
+    await passes(clock, 2000);
+    expect(health.slice(4)).toEqual([{ status: 'ok', detail: '' }]);
+    await engine.close();
+  });
+
   test('in words of the log when a write to it fails, after which it goes on in another file', async () => {
     const disk = new MemoryDisk();
     const { engine, health, logged } = await openInMemory(disk);
@@ -729,5 +795,29 @@ describe('how the directory is doing', () => {
     const again = await openInMemory(left);
     expect(await again.engine.recover('a', { epoch: 2 })).toEqual({ end: 2 });
     await again.engine.close();
+  });
+
+  test('failed for good once the log is dead, though the disk has room again and the log is shortened', async () => {
+    const disk = new MemoryDisk();
+    const clock = new VirtualClock();
+    const { engine, health } = await openInMemory(disk, { clock, config: { checkpointBytes: 4096 } });
+    disk.fault = (call) => (call.includes('/r/segments/') ? coded('EIO') : undefined);
+    await written(engine, 'a', 1, 5000);
+    await passes(clock, 13_000);
+    disk.fault = (call) => (/^write .r.wal.0|segments/.test(call) ? coded('EIO') : undefined);
+    for (let i = 0; i < 60 && health.length === 1; i++) {
+      await create(engine, `x${i}`).catch(() => {});
+      await settle();
+    }
+    disk.fault = (call) => (call.includes('/r/segments/') ? coded('ENOSPC') : undefined);
+    await passes(clock, 3000);
+    disk.fault = () => undefined;
+    await passes(clock, 3000);
+    expect(disk.files.get('/r/segments/a.log')).toEqual(bytesOf(1, 5000));
+    expect(health).toMatchObject([
+      { status: 'failed', detail: expect.stringContaining('shortened') },
+      { status: 'failed', detail: expect.stringContaining('start the node again') },
+    ]);
+    await engine.close();
   });
 });
