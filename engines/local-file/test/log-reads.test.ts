@@ -14,11 +14,13 @@ function scripted(files: Record<string, Buffer>) {
   const opened: string[] = [];
   const closed: string[] = [];
   const nobody = undefined as Promise<void> | undefined;
-  const disk = { opened, closed, fault: undefined as unknown, hold: nobody, holdClose: nobody };
+  const places: number[] = [];
+  const disk = { opened, closed, places, fault: undefined as unknown, hold: nobody, holdClose: nobody };
   const handle = (path: string): Partial<FileHandle> => ({
     size: async () => files[path]?.length ?? 0,
     read: async (into, intoOffset, length, position) => {
       if (length < 0) throw new RangeError(`${length} bytes`);
+      places.push(position);
       await disk.hold;
       return files[path]?.copy(into, intoOffset, position, position + length) ?? 0;
     },
@@ -186,13 +188,14 @@ describe('a window on a file of the log', () => {
 
   test('keeps what it has when it moves on, and knows a cut that it meets there', async () => {
     const cut = 2 * MIB + 50;
-    const { reads } = scripted({ a: bytes.subarray(0, cut) });
+    const { reads, disk } = scripted({ a: bytes.subarray(0, cut) });
     const file = await some(reads);
     file.size = async () => bytes.length; // as above
     const window = new LogWindow();
     await window.use(file);
     await window.load(0, 10);
     await window.load(2 * MIB - 100, 2 * MIB + 1000);
+    expect(disk.places).toEqual([0, 2 * MIB]);
     expect(window.base + window.bytes.length).toBe(cut);
     expect(shows(window, 2 * MIB - 100, cut)).toBe(true);
     await window.load(0, 10);

@@ -797,7 +797,10 @@ describe('how the directory is doing', () => {
     await again.engine.close();
   });
 
-  test('failed for good once the log is dead, though the disk has room again and the log is shortened', async () => {
+  test.each([
+    ['the log is shortened', []],
+    ['a full disk has room again', ['ENOSPC']],
+  ])('failed for good once the log is dead, though %s', async (_, faults) => {
     const disk = new MemoryDisk();
     const clock = new VirtualClock();
     const { engine, health } = await openInMemory(disk, { clock, config: { checkpointBytes: 4096 } });
@@ -809,8 +812,10 @@ describe('how the directory is doing', () => {
       await create(engine, `x${i}`).catch(() => {});
       await settle();
     }
-    disk.fault = (call) => (call.includes('/r/segments/') ? coded('ENOSPC') : undefined);
-    await passes(clock, 3000);
+    for (const code of faults) {
+      disk.fault = (call) => (call.includes('/r/segments/') ? coded(code) : undefined);
+      await passes(clock, 3000);
+    }
     disk.fault = () => undefined;
     await passes(clock, 3000);
     expect(disk.files.get('/r/segments/a.log')).toEqual(bytesOf(1, 5000));
