@@ -582,6 +582,18 @@ describe('deleting', () => {
     await engine.close();
   });
 
+  test('is durable before the log lets go of it, though nothing else has to be written', async () => {
+    const disk = new MemoryDisk();
+    const { engine } = await openInMemory(disk, { config: { writeBackBytes: 4096 } });
+    await written(engine, 'a', 1, 5000);
+    await settle();
+    await engine.delete('a');
+    await engine.close();
+    const since = disk.calls.slice(disk.calls.indexOf('unlink /r/segments/a.log'));
+    const order = ['syncDirectory /r/segments', 'rename /r/checkpoint'];
+    expect(since.filter((call) => order.includes(call)).slice(-2)).toEqual(order);
+  });
+
   test('in the middle of a checkpoint leaves nothing unknown in the log: what is not found was never there', async () => {
     const disk = new MemoryDisk();
     const clock = new VirtualClock();
