@@ -79,13 +79,22 @@ test('the newest log file is asked for, too: a checkpoint names it as soon as it
     readdirSync(join(of, 'wal'))
       .filter((name) => name.endsWith('.wal'))
       .sort();
-  const named = (): readonly string[] => decodeCheckpoint(readFileSync(join(dir, 'checkpoint')), '')?.logFiles ?? [];
+  const areNamed = (of: string): boolean => {
+    const { logFiles = [] } = decodeCheckpoint(readFileSync(join(of, 'checkpoint')), '') ?? {};
+    return logs(of).every((name) => logFiles.includes(name));
+  };
   // until the worker is in its third file at least, and all are named
-  while (end < 400 || logs(dir).some((name) => !named().includes(name))) {
+  let copy: string | undefined;
+  // one that is made ahead while it is copied is not named yet
+  while (copy === undefined || !areNamed(copy)) {
+    while (end < 400 || !areNamed(dir)) {
+      await writer.append([batch(end, 4000)], { base: end });
+      end++;
+    }
+    copy = await snapshot(dir);
     await writer.append([batch(end, 4000)], { base: end });
     end++;
   }
-  const copy = await snapshot(dir);
   await engine.close();
   const names = logs(copy);
   expect(names.length).toBeGreaterThanOrEqual(4);
@@ -94,7 +103,7 @@ test('the newest log file is asked for, too: a checkpoint names it as soon as it
     await expectRefused(copy, /wal|sequences/);
     renameSync(join(copy, 'aside'), join(copy, 'wal', name));
   }
-  await expectAll(copy, end, 4000);
+  await expectAll(copy, end - 1, 4000);
 });
 
 test('a log file that is shorter than the checkpoint says is asked for', async () => {
