@@ -66,6 +66,8 @@ export interface Facts {
   readonly crashPoints?: { readonly tried: number; readonly of: number } | 'n/a';
   /** Different disks that power cuts at these steps may leave, by the choices made of what survives. */
   readonly powerCutDisks?: { readonly tried: number; readonly of: number };
+  /** Steps at which the process was killed, the next one started and closed, and the power cut then; of those after which something was not synced. */
+  readonly cutsAfterKills?: { readonly tried: number; readonly of: number };
   /** Ways to cut or garble the last, unproven group, and those tried. */
   readonly tornTails?: { readonly tried: number; readonly of: number } | 'n/a';
   /** Choices of which sectors of that group reached the disk, and those tried. */

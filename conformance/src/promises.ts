@@ -3,7 +3,7 @@ import { atomicityChecks } from './checks/atomicity.ts';
 import { boundChecks } from './checks/bounds.ts';
 import { capabilityChecks } from './checks/capabilities.ts';
 import { chainChecks } from './checks/chains.ts';
-import { crashPointChecks } from './checks/crash-points.ts';
+import { crashPointChecks, laterCrashPointChecks } from './checks/crash-points.ts';
 import { crowdChecks } from './checks/crowds.ts';
 import { deletionChecks } from './checks/deletion.ts';
 import { durabilityChecks } from './checks/durability.ts';
@@ -79,6 +79,7 @@ export const checks: readonly Check[] = [
   ...shelfChecks,
   ...laterUpkeepChecks,
   ...lateAnswerChecks,
+  ...laterCrashPointChecks,
 ];
 
 /** Every promise that is checked, with the reason for it. */

@@ -52,9 +52,17 @@ export class OneFileEngine implements StorageEngine {
 
   async start(): Promise<void> {
     await this.log.start((frame) => this.replay(frame));
-    if (this.incarnation !== '') return;
-    this.incarnation = this.#ctx.random.uuid();
-    await this.log.write({ does: 'begin', incarnation: this.incarnation });
+    const isNew = this.incarnation === '';
+    if (isNew) {
+      this.incarnation = this.#ctx.random.uuid();
+      await this.log.write({ does: 'begin', incarnation: this.incarnation });
+    }
+    await this.syncFile(isNew);
+  }
+
+  /** Whoever wrote before may have been killed: what is found is in the kernel, and not on the disk for certain, name and all. */
+  protected async syncFile(isNew: boolean): Promise<void> {
+    if (!isNew) await this.log.syncFound();
     await this.#ctx.fs.syncDirectory(this.#ctx.dir);
   }
 

@@ -112,6 +112,10 @@ export class OneFileLog {
     return this.file.datasync();
   }
 
+  syncFound(): Promise<void> {
+    return this.file.datasync();
+  }
+
   /** Whether any frame behind the damage was written when the damaged bytes were on the disk already. */
   protected isProven(bytes: Buffer): boolean {
     for (let at = bytes.indexOf(MAGIC, this.end + 1); at !== -1; at = bytes.indexOf(MAGIC, at + 1))

@@ -150,6 +150,7 @@ const EACH_PLACE: Readonly<Record<string, string>> = {
   bitFlipsOpen: 'SHARD-223',
   failedReads: 'SHARD-287',
   lateRequests: 'SHARD-296',
+  cutsAfterKills: 'SHARD-297',
 };
 
 /** How those that there was no time for are tried, too. */

@@ -102,6 +102,14 @@ function hollow(): Uint8Array[] {
   );
 }
 
+/** Nothing is open, and then the process dies: what has been deleted is all that a log may tell of. */
+export async function copiesComeAndGo({ actor, start, abandon }: Stage): Promise<void> {
+  await start();
+  for (const id of ['x', 'y']) await actor.ingest(id, { base: 50, end: 60, epoch: 1, uid: id }, ingested(id, 50));
+  await actor.delete('x');
+  await abandon();
+}
+
 /** Open segments whose appends were acknowledged one by one; after a moment of quiet the process dies. */
 export async function openAndQuiet({ actor, start, abandon }: Stage): Promise<void> {
   await start();

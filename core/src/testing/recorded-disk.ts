@@ -56,6 +56,11 @@ export class RecordedDisk {
     return found.sort((a, b) => a.op - b.op);
   }
 
+  /** Names made, changed or removed that a power cut may still undo. */
+  unsyncedNames(): number {
+    return this.#top.unsyncedNames();
+  }
+
   #begin(op: number, call: RecordedCall, bytes: Uint8Array | undefined): Change | undefined {
     switch (call.does) {
       case 'open':
@@ -354,6 +359,12 @@ class Directory {
         node.collect(at, chosen, survives, image);
       }
     }
+  }
+
+  unsyncedNames(): number {
+    let count = this.#pending.length;
+    for (const node of this.live.values()) if (node instanceof Directory) count += node.unsyncedNames();
+    return count;
   }
 
   forEachFile(path: string, visit: (path: string, file: File) => void): void {

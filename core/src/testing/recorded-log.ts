@@ -8,7 +8,8 @@ export class RecordedLog {
   readonly #ints: Int32Array;
   readonly #bytes: Uint8Array;
 
-  constructor(shared?: SharedLog) {
+  /** @param firstOp number of the first call: for one that goes on where another log was cut off */
+  constructor(shared?: SharedLog, firstOp = 0) {
     this.shared = shared ?? {
       counters: new SharedArrayBuffer(COUNTERS * 4),
       // no memory until it is written to
@@ -17,6 +18,7 @@ export class RecordedLog {
     this.#counters = new Int32Array(this.shared.counters);
     this.#ints = new Int32Array(this.shared.entries);
     this.#bytes = new Uint8Array(this.shared.entries);
+    if (shared === undefined) Atomics.store(this.#counters, NEXT_OP, firstOp);
   }
 
   /** @returns the number of the call, which names the file from then on when it opens one */

@@ -86,6 +86,28 @@ describe('what a power cut leaves', () => {
     expect(Object.keys(textOf(left({ ...nothing, names: () => 1 })))).toEqual(['one/a', 'two/c']);
   });
 
+  test('names that are not certain are counted, in all directories, until each is synced', async () => {
+    const { root, fs, log } = await world();
+    const unsynced = (): number => {
+      const disk = new RecordedDisk(root);
+      for (const event of log.events()) disk.apply(event);
+      return disk.unsyncedNames();
+    };
+    await fs.mkdir(join(root, 'd'));
+    await put(fs, join(root, 'd', 'a'), 'a', true);
+    await fs.rename(join(root, 'd', 'a'), join(root, 'd', 'b'));
+    expect(unsynced()).toBe(3);
+    await fs.syncDirectory(join(root, 'd'));
+    expect(unsynced()).toBe(1);
+    await fs.syncDirectory(root);
+    expect(unsynced()).toBe(0);
+  });
+
+  test('a log that goes on where another one was cut off gives numbers behind its', async () => {
+    const log = new RecordedLog(undefined, 7);
+    expect([log.begin({ does: 'mkdir', path: '/a' }), log.begin({ does: 'mkdir', path: '/b' })]).toEqual([7, 8]);
+  });
+
   test('a removed file may be back, with what was synced of it', async () => {
     const { root, fs, left } = await world();
     await put(fs, join(root, 'a'), 'kept', true);

@@ -52,8 +52,12 @@ export class Log {
         await log.#write([encodeFrame('file', '', { incarnation: ctx.random.uuid() })]);
         // proven at once, or damage to these few bytes would look like a file that was never used
         await log.#write([encodeFrame('mark', '', {})]);
-        await ctx.fs.syncDirectory(dir);
+      } else {
+        // whoever wrote it may have been killed before its sync: what is read is in the kernel, and not on the disk for certain
+        await log.#file.datasync();
       }
+      // nor is its name
+      await ctx.fs.syncDirectory(dir);
       log.#markWhenIdle();
       return log;
     } catch (error) {

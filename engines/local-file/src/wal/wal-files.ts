@@ -136,7 +136,8 @@ export class WalFiles {
   async makeGranted(): Promise<void> {
     const missing = this.#files.filter((file) => file.state === 'granted' && !file.present);
     for (const file of missing) await (await this.#fs.open(file.path, 'w+')).close();
-    if (missing.length > 0) await this.#fs.syncDirectory(this.#dir);
+    // whoever made those that are there may have been killed before it had synced their names
+    await this.#fs.syncDirectory(this.#dir);
     for (const file of missing) this.#isThere(file);
   }
 
