@@ -52,7 +52,7 @@ export const mutant: Mutant = {
     'SHARD-288',
   ],
   // the search of these has a time, and finds it unless the machine is too slow
-  mayFail: ['SHARD-200'],
+  mayFail: ['SHARD-200', 'SHARD-297'],
   definition: oneFile(OneFileEngine, Broken),
 };
 

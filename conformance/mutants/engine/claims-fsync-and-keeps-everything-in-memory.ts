@@ -25,7 +25,7 @@ export const mutant: Mutant = {
     'SHARD-251',
   ],
   // the search of these has a time, and finds it unless the machine is too slow
-  mayFail: ['SHARD-200'],
+  mayFail: ['SHARD-200', 'SHARD-297'],
   // an incarnation of the medium, or it would not even open again
   definition: broken(MEMORY, () => ({ incarnation: 'the-same' }), { durability: 'fsync' }),
 };
