@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { put } from '../real/hdfs-request.ts';
+import { makeDirectory } from '../real/hdfs-request.ts';
 import { type HdfsPair, type PairedNameNode, startHdfsPair } from '../real/hdfs-server.ts';
 import { clientOf, lakeOn, theActive } from './hdfs-lake.ts';
 import { timeToAcknowledge, underStress } from './stress.ts';
@@ -37,7 +37,7 @@ describe('A pair of NameNodes that fails over by itself, and a node that writes 
       console.log(`an append was acknowledged ${afterMs} ms after the active one stood still`);
       console.log(`the other one was active ${await taken} ms after`);
       if (other === undefined) throw new Error('there is no other one');
-      expect(await put(other, '/made-since', 'x', { user: 'root' })).toBe('created');
+      expect(await makeDirectory(other, '/made-since', 'root')).toBe('200');
       await active.resume();
       await believesTheRightOne([active, other], '/made-since');
     });
@@ -47,11 +47,11 @@ describe('A pair of NameNodes that fails over by itself, and a node that writes 
   });
 });
 
-/** The first one may still take itself for active, and has not heard of the file. */
+/** The first one may still take itself for active, and has not heard of the directory. */
 async function believesTheRightOne(nameNodes: readonly PairedNameNode[], path: string): Promise<void> {
   const client = clientOf(nameNodes);
   try {
-    for (let i = 0; i < 50; i++) expect(await client.status(path, {})).toMatchObject({ type: 'FILE', length: 1 });
+    for (let i = 0; i < 50; i++) expect(await client.status(path, {})).toMatchObject({ type: 'DIRECTORY' });
   } finally {
     client.close();
   }

@@ -26,19 +26,14 @@ describe('HDFS as processes, in a directory of their own', () => {
     expect(await running(dir)).toEqual([]);
   });
 
-  test("with Hadoop's own settings permissions count, and a close sleeps until the DataNode has reported", async () => {
+  test("with Hadoop's own settings permissions count", async () => {
     const strange = { 'hadoop.http.staticuser.user': 'nobody' };
     const own = { 'hadoop.http.staticuser.user': userInfo().username };
     for (const settings of [strange, own]) {
       const server = await startHdfs({ hadoopDefaults: true, settings });
       try {
-        const began = performance.now();
         const said = await put(server.nameNode, '/file', 'x');
-        if (settings === strange) expect(said).toBe('403 AccessControlException');
-        else {
-          expect(said).toBe('created');
-          expect(performance.now() - began).toBeGreaterThan(400);
-        }
+        expect(said).toBe(settings === strange ? '403 AccessControlException' : 'created');
       } finally {
         await server.stop();
       }

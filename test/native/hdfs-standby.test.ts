@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { put } from '../real/hdfs-request.ts';
+import { makeDirectory } from '../real/hdfs-request.ts';
 import { type HdfsPair, type PairedNameNode, startHdfsPair } from '../real/hdfs-server.ts';
 import { startsBefore, startsWithout } from './bad-store.ts';
 import { clientOf, lakeOn, theActive } from './hdfs-lake.ts';
@@ -57,7 +57,7 @@ describe('A pair of NameNodes that fails over when it is told to, and a node', (
     try {
       await active.pause();
       await standby.transition('active');
-      expect(await put(standby, '/made-since', 'x', { user: 'root' })).toBe('created');
+      expect(await makeDirectory(standby, '/made-since', 'root')).toBe('200');
       await standby.kill();
       await active.resume();
       expect(await active.haState()).toBe('active');
@@ -66,17 +66,21 @@ describe('A pair of NameNodes that fails over when it is told to, and a node', (
         await expect(client.status('/made-since', {})).rejects.toThrow(/ECONNREFUSED|ECONNRESET/);
       await active.kill();
       await pair.start();
-      await vi.waitFor(async () => expect(await client.status('/made-since', {})).toMatchObject({ length: 1 }), {
-        timeout: 30_000,
-      });
+      await vi.waitFor(
+        async () => expect(await client.status('/made-since', {})).toMatchObject({ type: 'DIRECTORY' }),
+        {
+          timeout: 30_000,
+        },
+      );
       expect(await client.status('/never-made', {})).toBeUndefined();
       // one is down, and the other one active without a doubt
       await (await roles()).standby.kill();
       expect(await client.status('/never-made', {})).toBeUndefined();
       expect(await client.delete('/never-made', { recursive: false })).toBe(false);
-      await pair.start();
     } finally {
       client.close();
+      await pair.kill();
+      await pair.start();
     }
   });
 

@@ -45,6 +45,12 @@ export function at(nameNode: At, method: string, pathAndQuery: string, patientMs
   return ask(method, `${nameNode.httpAddress}/webhdfs/v1${pathAndQuery}`, '', patientMs);
 }
 
+/** By the NameNode alone: a DataNode, which makes files for WebHDFS, may ask one that stands still, and be heard when it wakes up. */
+export async function makeDirectory(nameNode: At, path: string, user: string): Promise<string> {
+  const { said } = await at(nameNode, 'PUT', `${path}?op=MKDIRS&user.name=${user}`);
+  return said;
+}
+
 /** @returns `created`, or what was said instead */
 export async function put(
   nameNode: At,
