@@ -36,7 +36,8 @@ export const laterCrashPointChecks: readonly Check[] = [
       withScratch(async (dir) => {
         const { seed, effort } = trial;
         const { append } = trial.definition.capabilities;
-        let [tried, of] = [0, 0];
+        let tried = 0;
+        let of = 0;
         for (const [name, play] of Object.entries({ copies: copiesComeAndGo, all: aLittleOfEverything(append) })) {
           const { workshop, recording } = await recordingOf(trial, join(dir, name), play);
           const options = { seed, forMs: KILLS_MS * effort, dir: join(dir, name) };
@@ -49,7 +50,7 @@ export const laterCrashPointChecks: readonly Check[] = [
   },
 ];
 
-/** For each of the two recordings; the first is done long before. */
+/** For each of the two recordings. */
 const KILLS_MS = 4500;
 const CHOICES = 3;
 const SEEDED_MS = 6000;

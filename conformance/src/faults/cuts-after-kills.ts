@@ -1,5 +1,6 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nodeFileSystem, systemClock } from '@robustmq/core';
+import { describeError, isStorageError, nodeFileSystem, systemClock } from '@robustmq/core';
 import {
   type RecordedCall,
   RecordedDisk,
@@ -14,6 +15,7 @@ import { pause } from '../resources.ts';
 import { inParallel } from './in-parallel.ts';
 import { judge, type Known } from './judge.ts';
 import { Progress } from './progress.ts';
+import type { RecordedMeta } from './recorded-meta.ts';
 import type { Recording } from './recording.ts';
 import { look, thrownIn } from './seen.ts';
 import { shuffled } from './shuffled.ts';
@@ -62,7 +64,10 @@ export async function cutAfterKills(
   await inParallel(kills, async (kill, number) => {
     if (number > 0 && systemClock.monotonic() >= until) return;
     const looked = new Set<string>();
-    const life = await liveOnce(workshop, recording, kill, join(dir, `kill-${number}`));
+    const life = await liveOnce(workshop, recording, kill, join(dir, `kill-${number}`)).catch((error: unknown) => {
+      const why = isStorageError(error) ? describeError(error) : String(error);
+      throw new Error(`killed after ${kill.after} events, then started and closed: ${why}`, { cause: error });
+    });
     for (const cut of CUTS) {
       const image = life.disk.left(cut.survives);
       const digest = digestImage(image);
@@ -106,8 +111,13 @@ function killsOf(recording: Recording): Kill[] {
   return kills;
 }
 
-/** One life of the next process, on what the killed one has left, with nothing to do. */
-async function liveOnce(workshop: Workshop, recording: Recording, kill: Kill, dir: string) {
+/** One life of the next process, on what the killed one has left, with nothing to do. @returns what a power cut may leave after it */
+async function liveOnce(
+  workshop: Workshop,
+  recording: Recording,
+  kill: Kill,
+  dir: string,
+): Promise<{ readonly disk: RecordedDisk; readonly meta: RecordedMeta }> {
   const disk = new RecordedDisk(recording.root);
   const before = recording.events.slice(0, kill.after);
   for (const event of before) disk.apply(event);
@@ -117,13 +127,18 @@ async function liveOnce(workshop: Workshop, recording: Recording, kill: Kill, di
   const log = new RecordedLog(undefined, ops);
   const meta = await recording.meta.goingOn(kill.commits, log);
   const fs = recordedFileSystem(nodeFileSystem, log);
-  await inQuickTime(async (clock) => {
-    const { instance, unlock } = await workshop.open({ dir: root, meta, fs, clock });
-    const until = clock.monotonic() + IDLE_MS;
-    while (clock.monotonic() < until) await pause(TICK_MS);
-    await instance.close();
-    await unlock();
-  });
+  try {
+    await inQuickTime(async (clock) => {
+      const { instance, unlock } = await workshop.open({ dir: root, meta, fs, clock });
+      const until = clock.monotonic() + IDLE_MS;
+      while (clock.monotonic() < until) await pause(TICK_MS);
+      await instance.close();
+      await unlock();
+    });
+  } finally {
+    // there are hundreds of them
+    await rm(dir, { recursive: true, force: true });
+  }
   for (const event of log.events()) disk.apply(moved(event, root, recording.root));
   return { disk, meta };
 }
