@@ -40,7 +40,7 @@ export const laterCrashPointChecks: readonly Check[] = [
         let of = 0;
         for (const [name, play] of Object.entries({ copies: copiesComeAndGo, all: aLittleOfEverything(append) })) {
           const { workshop, recording } = await recordingOf(trial, join(dir, name), play);
-          const options = { seed, forMs: KILLS_MS * effort, dir: join(dir, name) };
+          const options = { seed, forMs: KILLS_MS * effort, appends: append, dir: join(dir, name) };
           const kills = await cutAfterKills(workshop, recording, options);
           tried += kills.tried;
           of += kills.of;
