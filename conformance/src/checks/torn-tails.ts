@@ -1,10 +1,10 @@
 import { SeededRandom } from '@robustmq/core/testing';
-import { appends, type Check, durable, type EngineTrial, type Facts, NotClaimed, type Workshop } from '../check.ts';
+import { appends, type Check, durable, type EngineTrial, NotClaimed } from '../check.ts';
 import { flipEverywhere } from '../faults/bit-flips.ts';
 import { alikeAndSealed, appendsToTheLast, openAndQuiet } from '../faults/plays.ts';
-import { type Recording, record, type Stage } from '../faults/recording.ts';
-import { withScratch } from '../faults/scratch.ts';
+import type { Stage } from '../faults/recording.ts';
 import { cutsAndGarbles, lastTail, someSectors, type TornTail, tear } from '../faults/torn-tails.ts';
+import { type Recorded, withRecording } from '../faults/with-recording.ts';
 
 const TIMEOUT_MS = 120_000;
 /** How long each looks at disks, one after the other in no order, until it has seen them all. */
@@ -81,30 +81,6 @@ function crashesAndAppends(
   harness: { readonly canCrash: boolean },
 ): boolean {
   return harness.canCrash && appends(capabilities, harness) && durable(capabilities, harness);
-}
-
-interface Recorded {
-  readonly workshop: Workshop;
-  readonly recording: Recording;
-  readonly dir: string;
-}
-
-function withRecording(
-  { harness, note }: EngineTrial,
-  play: (stage: Stage) => Promise<void>,
-  none: Facts,
-  use: (recorded: Recorded) => Promise<void>,
-): Promise<void> {
-  return withScratch(async (dir) => {
-    // behind a link the data is the service's
-    const workshop = harness.link === undefined ? harness.workshop : undefined;
-    const recording = workshop === undefined ? undefined : await record(workshop, dir, play);
-    if (workshop === undefined || recording === undefined) {
-      note(none);
-      throw new NotClaimed('its I/O does not all go through ctx.fs');
-    }
-    await use({ workshop, recording, dir });
-  });
 }
 
 function withTail(

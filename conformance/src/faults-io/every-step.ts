@@ -1,16 +1,16 @@
-import { describeError, isStorageError, type StorageEngine, systemClock } from '@robustmq/core';
+import { type StorageEngine, systemClock } from '@robustmq/core';
 import type { StepFault } from '@robustmq/core/testing';
 import { type EngineTrial, NotClaimed } from '../check.ts';
 import { inParallel } from '../faults/in-parallel.ts';
 import { goesPastTheSeam } from '../faults/recording.ts';
 import { withScratch } from '../faults/scratch.ts';
 import { shuffled } from '../faults/shuffled.ts';
-import { inTime, outcomeOf } from './ledger.ts';
+import { inTime, outcomeOf, whyOf } from './ledger.ts';
 import { DirectoryPlace, LinkPlace, type Place } from './place.ts';
 import { Workload } from './workload.ts';
 
 /** No engine needs as many for so little work: one that does is counted up to here. */
-export const MOST_STEPS = 2000;
+const MOST_STEPS = 2000;
 /** Of the steps that were counted. Groups and timers make a few more or less of them, not half. */
 const LEAST_REACHED = 0.5;
 /** How long steps of one kind are tried where each is a request; times the effort. */
@@ -40,7 +40,7 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
     trial.note({
       faultsPastCtxFs: 'not tried: some of its I/O does not go through ctx.fs, and fault steps are of the rest',
     });
-  const steady = harness.link === undefined ? new InOrder(steps) : new UntilTime(steps, trial);
+  const steady = harness.link === undefined ? new InOrder(steps) : new UntilTime(steps, trial, LINK_BOX_MS);
   let tried = 0;
   const tryStep = async (step: number): Promise<void> => {
     const once = async (): Promise<boolean> => {
@@ -48,8 +48,7 @@ export async function failEachStep(trial: EngineTrial, fault: StepFault): Promis
         const crash = step % 2 === 1 && harness.canCrash;
         return await runWith(place(), definition.capabilities.append, { nth: step, fault, crash });
       } catch (error) {
-        const why = isStorageError(error) ? describeError(error) : error instanceof Error ? error.message : error;
-        throw new Error(`step ${step} of about ${steps} ${describe(fault)}: ${why}`, { cause: error });
+        throw new Error(`step ${step} of about ${steps} ${describe(fault)}: ${whyOf(error)}`, { cause: error });
       }
     };
     if ((await once()) || (await once())) tried++;
@@ -77,7 +76,7 @@ interface Steps {
   notReached(nth: number): void;
 }
 
-function* eachOf(steps: Steps): Generator<number> {
+export function* eachOf(steps: Steps): Generator<number> {
   for (let nth = steps.next(); nth !== undefined; nth = steps.next()) yield nth;
 }
 
@@ -104,17 +103,17 @@ class InOrder implements Steps {
 }
 
 /** Over a connection each run takes its time: those that are chosen by chance until it is over, all of them if it is long enough. */
-class UntilTime implements Steps {
+export class UntilTime implements Steps {
   #left: number[];
   #isFirst = true;
   readonly #until: number;
 
-  constructor(steps: number, { random, effort }: EngineTrial) {
+  constructor(steps: number, { random, effort }: EngineTrial, boxMs: number) {
     this.#left = shuffled(
       Array.from({ length: Math.min(steps, MOST_STEPS) }, (_, i) => i + 1),
       random,
     );
-    this.#until = systemClock.monotonic() + LINK_BOX_MS * effort;
+    this.#until = systemClock.monotonic() + boxMs * effort;
   }
 
   next(): number | undefined {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { describeError, isStorageError, nodeFileSystem, type StorageEngine, systemClock } from '@robustmq/core';
+import { nodeFileSystem, type StorageEngine, systemClock } from '@robustmq/core';
 import { type DiskImage, FaultPlan, faultyFileSystem, READS, RecordedLog } from '@robustmq/core/testing';
 import { type EngineTrial, NotClaimed, type Workshop } from '../check.ts';
 import { inParallel } from '../faults/in-parallel.ts';
@@ -9,7 +9,7 @@ import { withScratch } from '../faults/scratch.ts';
 import { shuffled } from '../faults/shuffled.ts';
 import { readImage } from '../faults/write-image.ts';
 import type { FlakyLink } from '../faults-net/flaky-link.ts';
-import { inTime, outcomeOf } from './ledger.ts';
+import { inTime, outcomeOf, whyOf } from './ledger.ts';
 import { DirectoryPlace, LinkPlace, type Place } from './place.ts';
 import { Workload } from './workload.ts';
 
@@ -65,8 +65,7 @@ async function failAll({ random, effort, harness, note }: EngineTrial, start: St
         try {
           return await failOne(await start(), nth, nth % 2 === 1 && harness.canCrash);
         } catch (error) {
-          const why = isStorageError(error) ? describeError(error) : error instanceof Error ? error.message : error;
-          throw new Error(`read ${nth} of about ${reads} failed with EIO: ${why}`, { cause: error });
+          throw new Error(`read ${nth} of about ${reads} failed with EIO: ${whyOf(error)}`, { cause: error });
         }
       };
       // the reads of two runs need not be the same ones

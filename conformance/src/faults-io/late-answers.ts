@@ -1,10 +1,9 @@
-import { describeError, isStorageError, type StorageEngine, systemClock } from '@robustmq/core';
+import { type StorageEngine, systemClock } from '@robustmq/core';
 import { type EngineTrial, NotClaimed } from '../check.ts';
-import { shuffled } from '../faults/shuffled.ts';
 import type { FlakyLink } from '../faults-net/flaky-link.ts';
 import { pause } from '../resources.ts';
-import { countSteps, MOST_STEPS, noRequests } from './every-step.ts';
-import { inTime, outcomeOf } from './ledger.ts';
+import { countSteps, eachOf, noRequests, UntilTime } from './every-step.ts';
+import { inTime, outcomeOf, whyOf } from './ledger.ts';
 import { LinkPlace } from './place.ts';
 import { Workload } from './workload.ts';
 
@@ -26,29 +25,22 @@ type Came = 'late' | 'while it waited' | 'never';
  * has taken over all that there is.
  */
 export async function comeLate(trial: EngineTrial): Promise<void> {
-  const { definition, harness, random, effort } = trial;
+  const { definition, harness, random } = trial;
   const { link } = harness;
   if (link === undefined) throw new NotClaimed('nothing of this goes through a link');
   let run = 0;
   const place = (): LinkPlace => new LinkPlace(harness, link, run++);
   const { all } = await countSteps(trial, place(), { how: 'held' });
   if (all === 0) throw noRequests();
-  const numbers = shuffled(
-    Array.from({ length: Math.min(all, MOST_STEPS) }, (_, i) => i + 1),
-    random,
-  );
-  const until = systemClock.monotonic() + BOX_MS * effort;
   const ways = WAYS.slice(0, harness.canCrash ? 3 : 2);
   const seen: Record<Came, number> = { late: 0, 'while it waited': 0, never: 0 };
-  for (const nth of numbers) {
-    if (run > 1 && systemClock.monotonic() >= until) break;
+  for (const nth of eachOf(new UntilTime(all, trial, BOX_MS))) {
     const way = ways[Math.floor(random.next() * ways.length)] ?? WAYS[0];
     const late = new LateRun(place(), link, definition.capabilities.append);
     try {
       seen[await late.run(nth, way)]++;
     } catch (error) {
-      const why = isStorageError(error) ? describeError(error) : error instanceof Error ? error.message : error;
-      throw new Error(`${way}, number ${nth} of about ${all}, ${late.came}: ${why}`, { cause: error });
+      throw new Error(`${way}, number ${nth} of about ${all}, ${late.came}: ${whyOf(error)}`, { cause: error });
     }
   }
   if (seen.late === 0)

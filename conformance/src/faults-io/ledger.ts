@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { isStorageError, type SegmentReader, type StorageCode, StorageError, systemClock } from '@robustmq/core';
+import {
+  describeError,
+  isStorageError,
+  type SegmentReader,
+  type StorageCode,
+  StorageError,
+  systemClock,
+} from '@robustmq/core';
 import { bodyOf, logOf, readAll } from '../batches.ts';
 
 /** What came of a call: done, certainly not done, or nobody knows. */
@@ -39,6 +46,12 @@ const FAILURES: readonly StorageCode[] = [
 /** Whether it is a name for a failed step. */
 export function isFailure(error: unknown): boolean {
   return isStorageError(error) && FAILURES.includes(error.code);
+}
+
+/** What went wrong, for the words of another error. */
+export function whyOf(error: unknown): string {
+  if (isStorageError(error)) return describeError(error);
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A call that has not settled by then hangs. Far above what any step takes, also on a machine that is busy with other things. */

@@ -146,7 +146,6 @@ class Line {
   #held: { readonly pieces: Buffer[]; bytes: number } | undefined;
   /** To be called when what was held back has had its effect. */
   #release: ((hasArrived: boolean) => void) | undefined;
-  #hasClient = true;
 
   constructor(client: Socket, service: Socket, options: LineOptions) {
     this.#client = client;
@@ -172,7 +171,6 @@ class Line {
 
   /** What is on its way gets there all the same. */
   end(): void {
-    this.#hasClient = false;
     // a reset, as when the other side is gone: what comes back is lost
     this.#client.resetAndDestroy();
     if (this.#release === undefined || this.#fault?.how === 'delay') this.destroy();
@@ -198,8 +196,8 @@ class Line {
     this.#service.resume();
     if (held === undefined) return;
     this.#service.write(Buffer.concat(held.pieces));
-    if (this.#hasClient) this.#client.resume();
-    else this.#waitForAnswer();
+    if (this.#client.destroyed) this.#waitForAnswer();
+    else this.#client.resume();
   }
 
   #waitForAnswer(): void {
@@ -225,7 +223,7 @@ class Line {
   #answer(bytes: Buffer): void {
     this.#asking = false;
     this.#isReleased(true);
-    if (this.#fault?.how === 'drop-reply' || !this.#hasClient) this.destroy();
+    if (this.#fault?.how === 'drop-reply' || this.#client.destroyed) this.destroy();
     else if (!this.#client.write(bytes)) this.#service.pause();
   }
 

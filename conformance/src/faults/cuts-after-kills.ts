@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeError, isStorageError, nodeFileSystem, systemClock } from '@robustmq/core';
+import { nodeFileSystem, systemClock } from '@robustmq/core';
 import {
   type RecordedCall,
   RecordedDisk,
@@ -11,6 +11,7 @@ import {
   VirtualClock,
 } from '@robustmq/core/testing';
 import type { Workshop } from '../check.ts';
+import { whyOf } from '../faults-io/ledger.ts';
 import { pause } from '../resources.ts';
 import { type Act, Actor } from './acts.ts';
 import { inParallel } from './in-parallel.ts';
@@ -74,8 +75,9 @@ export async function cutAfterKills(
     const works = appends && number % 2 === 1;
     const life = await liveOnce(workshop, recording, kill, { dir: join(dir, `kill-${number}`), works }).catch(
       (error) => {
-        const why = isStorageError(error) ? describeError(error) : String(error);
-        throw new Error(`killed after ${kill.after} events, then started and closed: ${why}`, { cause: error });
+        throw new Error(`killed after ${kill.after} events, then started and closed: ${whyOf(error)}`, {
+          cause: error,
+        });
       },
     );
     for (const cut of CUTS) {
@@ -138,12 +140,11 @@ async function liveOnce(
   { dir, works }: { readonly dir: string; readonly works: boolean },
 ): Promise<Life> {
   const disk = new RecordedDisk(recording.root);
-  const before = recording.events.slice(0, kill.after);
-  for (const event of before) disk.apply(event);
+  for (const event of recording.events.slice(0, kill.after)) disk.apply(event);
   const root = join(dir, 'instance');
   await writeImage(disk.left(everything.survives), root);
-  const ops = before.reduce((count, event) => (event.kind === 'begin' ? Math.max(count, event.op + 1) : count), 0);
-  const log = new RecordedLog(undefined, ops);
+  // there were fewer calls than events
+  const log = new RecordedLog(undefined, recording.events.length);
   const meta = await recording.meta.goingOn(kill.commits, log);
   const fs = recordedFileSystem(nodeFileSystem, log);
   const actor = new Actor(log);

@@ -40,18 +40,19 @@ export class RecordedMeta implements Meta {
     return this.#mutations.length;
   }
 
-  /** As it was after the first `count` commits, for another recording to go on with. */
-  async goingOn(count: number, log: RecordedLog): Promise<RecordedMeta> {
-    const meta = new RecordedMeta(log);
-    for (const mutation of this.#mutations.slice(0, count)) await meta.commit(mutation);
-    return meta;
+  /** After the first `count` commits. */
+  after(count: number): Promise<Meta> {
+    return this.#replay(count, new MemoryMeta());
   }
 
-  /** After the first `count` commits. */
-  async after(count: number): Promise<Meta> {
-    const meta = new MemoryMeta();
-    for (const mutation of this.#mutations.slice(0, count)) await meta.commit(mutation);
-    return meta;
+  /** After the first `count` commits, for another recording to go on with. */
+  goingOn(count: number, log: RecordedLog): Promise<RecordedMeta> {
+    return this.#replay(count, new RecordedMeta(log));
+  }
+
+  async #replay<M extends Meta>(count: number, into: M): Promise<M> {
+    for (const mutation of this.#mutations.slice(0, count)) await into.commit(mutation);
+    return into;
   }
 }
 
