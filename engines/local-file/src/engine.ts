@@ -2,6 +2,7 @@ import type {
   Counter,
   CreateOptions,
   EngineContext,
+  EngineHealth,
   IngestOptions,
   IngestResult,
   SegmentId,
@@ -139,18 +140,21 @@ export class LocalFileEngine implements StorageEngine {
     this.#parts.ctx.health({ status: 'failed', detail: `${error.message}: check the disk, then start the node again` });
   }
 
+  /** Unless the log is dead: nothing is worse. */
+  report(health: EngineHealth): void {
+    if (this.#parts.wal.dead === undefined) this.#parts.ctx.health(health);
+  }
+
   diskFull(detail: string): void {
-    // nothing is worse than a log that is dead
-    if (this.#parts.wal.dead !== undefined) return;
-    this.#parts.ctx.health({
+    this.report({
       status: 'full',
       detail: `No room on the disk of ${this.#parts.dir} (${detail}): appends are refused until there is`,
     });
   }
 
   diskHasRoom(): void {
-    const { ctx, wal, writeBack, checkpointer } = this.#parts;
-    if (wal.dead === undefined) ctx.health({ status: 'ok', detail: '' });
+    const { wal, writeBack, checkpointer } = this.#parts;
+    this.report({ status: 'ok', detail: '' });
     wal.retryRoom();
     writeBack.writeAll();
     checkpointer.kick();

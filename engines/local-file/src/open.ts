@@ -129,11 +129,12 @@ async function openLocked(
     generation,
     place: found.place,
     onTrouble: (detail) => {
-      // nothing is worse than a log that is dead
-      if (wal.dead !== undefined) return;
       if (detail !== undefined)
-        ctx.health({ status: 'failed', detail: `The write-ahead log cannot be shortened: ${detail}. Check the disk` });
-      else if (!space.full) ctx.health({ status: 'ok', detail: '' });
+        services.engine?.report({
+          status: 'failed',
+          detail: `The write-ahead log cannot be shortened: ${detail}. Check the disk`,
+        });
+      else if (!space.full) services.engine?.report({ status: 'ok', detail: '' });
     },
   });
   const engine = new LocalFileEngine({

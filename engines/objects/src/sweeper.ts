@@ -191,7 +191,7 @@ export class Sweeper {
     const { meta, clock } = this.#environment;
     let used = 0;
     const dead = await this.#deadLives();
-    // another node may have done the rest
+    // done, here or by another node
     for (const name of this.#swept.keys()) if (!dead.has(name)) this.#swept.delete(name);
     for (const [name, row] of dead) {
       if (clock.wall() - row.fencedAt < this.#orphanGraceMs) continue;
@@ -211,7 +211,6 @@ export class Sweeper {
           await store.deleteFolder(names.keyOf(workFolder(name, row.uid)), { lane: 'upkeep' });
         }
         await meta.commit({ id: this.#environment.random.uuid(), deletes: [`${DEAD_PREFIX}${name}`] });
-        this.#swept.delete(name);
       } catch (error) {
         if (isStorageError(error, 'CLOSED')) return used;
         // another life's may be deleted all the same
