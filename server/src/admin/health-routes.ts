@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { problemText } from '../node/readiness.ts';
 import type { AdminContext } from './server.ts';
 
 /** `/livez`, `/readyz`, `/status.json`, `/metrics`. */
@@ -10,7 +11,7 @@ export function healthRoutes(app: FastifyInstance, { status, metrics }: AdminCon
     const { ready, phase, problems, listeners, engines, loops } = status();
     reply.code(ready ? 200 : 503);
     if (request.query.verbose !== undefined) return { ready, phase, problems, listeners, engines, loops };
-    const lines = problems.map(({ code, where, detail }) => `${code} ${where}: ${detail}\n`);
+    const lines = problems.map((problem) => `${problemText(problem)}\n`);
     return reply.type('text/plain').send(ready ? 'ok\n' : `not ready\n${lines.join('')}`);
   });
 

@@ -25,6 +25,11 @@ export interface Problem {
   readonly detail: string;
 }
 
+/** As people read it, wherever it is told. */
+export function problemText({ code, where, detail }: Problem): string {
+  return `${code} ${where}: ${detail}`;
+}
+
 /** What `/readyz` tells, put together from those who know. */
 export class Readiness {
   phase: Phase = 'starting';

@@ -1,6 +1,7 @@
 import type { Listener } from '@robustmq/core';
 import { VERSION } from '../version.ts';
 import type { RunningNode } from './node.ts';
+import { problemText } from './readiness.ts';
 
 /** What a person wants to know first: where it listens, where the data is, what to try. */
 export function startUpText(node: RunningNode, self = 'robust-server'): string {
@@ -10,18 +11,18 @@ export function startUpText(node: RunningNode, self = 'robust-server'): string {
     const fallback = name === config.policy.defaults.engine ? ', the default' : '';
     return `${name} (${use}, durability ${definition.capabilities.durability}${fallback})`;
   });
+  const { ready, uptimeMs, problems } = node.status();
   const lines: [string, string][] = [
+    ...problems.map((problem): [string, string] => ['PROBLEM', problemText(problem)]),
     ...listeners.map((listener): [string, string] => [listener.protocol, addressOf(listener)]),
     ['data', config.data],
     ['engines', engines.join(', ')],
     ['config', config.file ?? 'none: defaults'],
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
-  const { ready, uptimeMs, problems } = node.status();
-  const wrong = problems.map(({ code, where, detail }) => `  PROBLEM  ${code} ${where}: ${detail}\n`).join('');
   const how = ready ? `is ready in ${uptimeMs} ms` : `has started in ${uptimeMs} ms, and is not ready`;
   return `RobustMQ ${VERSION} ${how}
-${wrong}${lines.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('')}
+${lines.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('')}
 Try:
 ${nextCommands(listeners, self)}`;
 }

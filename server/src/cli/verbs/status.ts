@@ -1,4 +1,4 @@
-import type { NodeStatus } from '../../node/readiness.ts';
+import { type NodeStatus, problemText } from '../../node/readiness.ts';
 import { AdminClient } from '../admin-client.ts';
 import { ADMIN_FLAG, EXIT, JSON_FLAG, type Verb } from '../verb.ts';
 
@@ -22,7 +22,7 @@ function describe(state: NodeStatus): string {
       ({ instance, use, health }) =>
         `engine     ${instance} (${use}): ${health.status}${health.detail === '' ? '' : `, ${health.detail}`}`,
     ),
-    ...state.problems.map(({ code, where, detail }) => `PROBLEM    ${code} ${where}: ${detail}`),
+    ...state.problems.map((problem) => `PROBLEM    ${problemText(problem)}`),
   ];
   return `${lines.join('\n')}\n`;
 }
