@@ -47,6 +47,20 @@ const some = async (reads: LogReads, path = 'a'): Promise<LogFile> => {
   return file;
 };
 
+/** It is closing, and nothing is closed yet. */
+async function waitsToClose(
+  reads: LogReads,
+  disk: { readonly closed: readonly string[] },
+): Promise<{ readonly closing: Promise<void> }> {
+  let done = false;
+  const closing = reads.close().then(() => {
+    done = true;
+  });
+  await later();
+  expect([disk.closed, done]).toEqual([[], false]);
+  return { closing };
+}
+
 describe('files of the log that are read', () => {
   test('are opened once, however many hold them, and closed when the last one lets go', async () => {
     const { reads, disk } = scripted({ a: Buffer.from('abc') });
@@ -82,12 +96,7 @@ describe('files of the log that are read', () => {
     });
     const into = Buffer.alloc(4);
     const read = file.read(into, 1, 3, 2);
-    let done = false;
-    const closing = reads.close().then(() => {
-      done = true;
-    });
-    await later();
-    expect([disk.closed, done]).toEqual([[], false]);
+    const { closing } = await waitsToClose(reads, disk);
     go();
     expect(await read).toBe(3);
     expect(into.toString('latin1', 1)).toBe('cde');
@@ -106,12 +115,7 @@ describe('files of the log that are read', () => {
       go = resolve;
     });
     (await some(reads)).release();
-    let done = false;
-    const closing = reads.close().then(() => {
-      done = true;
-    });
-    await later();
-    expect([disk.closed, done]).toEqual([[], false]);
+    const { closing } = await waitsToClose(reads, disk);
     go();
     await closing;
     expect(disk.closed).toEqual(['a']);
